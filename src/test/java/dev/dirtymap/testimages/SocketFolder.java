@@ -1,0 +1,66 @@
+package dev.dirtymap.testimages;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+
+/// A folder with a short path for one Unix socket (its path has 107 bytes at most) and the output of its server.
+record SocketFolder(Path folder) implements AutoCloseable {
+
+    private static final int PATH_LIMIT = 107;
+
+    static SocketFolder create() throws IOException {
+        var folder = new SocketFolder(Files.createTempDirectory("qs"));
+        int length = folder.socket().toString().length();
+        if (length > PATH_LIMIT) {
+            folder.close();
+            throw new IllegalStateException(
+                    "The path of a socket must have at most %d bytes but was %s: set java.io.tmpdir to a shorter one"
+                            .formatted(PATH_LIMIT, folder.socket()));
+        }
+        return folder;
+    }
+
+    Path socket() {
+        return folder.resolve("s");
+    }
+
+    Path log() {
+        return folder.resolve("log");
+    }
+
+    String logText() {
+        try {
+            return Files.readString(log());
+        } catch (IOException e) {
+            return e.toString();
+        }
+    }
+
+    /// Waits until the server listens.
+    ///
+    /// @throws AssertionError if it ends before, or does not within 30 s
+    void awaitSocket(Process server) {
+        Instant end = Instant.now().plus(Duration.ofSeconds(30));
+        try {
+            while (!Files.exists(socket())) {
+                if (!server.isAlive() || Instant.now().isAfter(end)) {
+                    throw new AssertionError("no server listens: " + logText());
+                }
+                Thread.sleep(2);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new AssertionError(e);
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        Files.deleteIfExists(socket());
+        Files.deleteIfExists(log());
+        Files.delete(folder);
+    }
+}
