@@ -1,8 +1,11 @@
 package dev.dirtymap.qcow2;
 
+import java.io.IOException;
+import java.io.OutputStream;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
+import java.util.Arrays;
 
 /// A run of consecutive bits of a bitmap: all 0, all 1, or mixed and then held as bytes. Reused from run
 /// to run, so that reading a bitmap allocates nothing.
@@ -17,6 +20,13 @@ public final class BitRun {
 
     private static final VarHandle WORDS =
             MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
+
+    private static final byte[] ZEROS = new byte[8192];
+    private static final byte[] ONES = new byte[8192];
+
+    static {
+        Arrays.fill(ONES, (byte) 0xff);
+    }
 
     final byte[] bytes;
     private Kind kind = Kind.ZEROS;
@@ -56,6 +66,27 @@ public final class BitRun {
             case ONES -> true;
             case MIXED -> (word(bit) >>> (bit & 63) & 1) != 0;
         };
+    }
+
+    /// Writes whole bytes of the bitmap that this run holds, least significant bit first.
+    ///
+    /// @param fromByte the first byte, counted from the start of the bitmap
+    /// @param toByte the byte after the last; at the end of the bitmap its last byte may be partial
+    public void writeTo(OutputStream out, long fromByte, long toByte) throws IOException {
+        if (kind == Kind.MIXED) {
+            out.write(bytes, (int) (fromByte - (start >>> 3)), (int) (toByte - fromByte));
+            return;
+        }
+        byte[] fill = kind == Kind.ONES ? ONES : ZEROS;
+        // The last byte of ones may reach past the end of the bitmap, where bits are 0.
+        boolean partial = kind == Kind.ONES && toByte << 3 > end;
+        long whole = partial ? toByte - 1 : toByte;
+        for (long at = fromByte; at < whole; at += fill.length) {
+            out.write(fill, 0, (int) Math.min(fill.length, whole - at));
+        }
+        if (partial) {
+            out.write((1 << (end & 7)) - 1);
+        }
     }
 
     void start(long bit) {

@@ -1,7 +1,6 @@
 package dev.dirtymap.testimages;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
-import static java.nio.charset.StandardCharsets.US_ASCII;
 
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -225,11 +224,6 @@ public record ImageBytes(Path file) {
 
     public ImageBytes clearBits64(long offset, long mask) {
         return u64(offset, u64(offset) & ~mask);
-    }
-
-    /// Whether this is a qcow2 file at all.
-    public boolean hasMagic() {
-        return new String(read(0, 3), US_ASCII).equals("QFI") && u8(3) == 0xfb;
     }
 
     private long extensionsEnd() {

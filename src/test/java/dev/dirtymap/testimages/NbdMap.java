@@ -34,7 +34,7 @@ public final class NbdMap {
         try (SocketFolder place = SocketFolder.create()) {
             Process server = server(image, names, place);
             try {
-                place.awaitSocket(server);
+                place.connect(server).close();
                 List<List<Range>> maps = new ArrayList<>();
                 for (byte[] name : names) {
                     maps.add(read(place, name));

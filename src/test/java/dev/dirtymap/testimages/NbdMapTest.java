@@ -89,6 +89,14 @@ class NbdMapTest {
     }
 
     @Test
+    void cannotReadWhatQemuDoesNotTrust() {
+        Case image = ImageCorpus.named("in-use").get();
+        assertThatThrownBy(() -> NbdMap.read(image.image(), "on"))
+                .isInstanceOf(AssertionError.class)
+                .hasMessageContaining("Bitmap 'on' is inconsistent and cannot be used");
+    }
+
+    @Test
     void readsEncryptedImages() {
         Path image = qemuImg.createEncrypted("a,b.qcow2", "1M");
         qemuImg.bitmapAdd("a,b.qcow2", "b", 65536, true);

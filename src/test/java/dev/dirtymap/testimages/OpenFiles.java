@@ -17,6 +17,9 @@ import java.util.TreeSet;
 /// that the JDK knows nothing of. A POSIX or OFD lock cannot outlive its descriptor, hence a leaked lock is always
 /// listed with the descriptor that holds it.
 ///
+/// Left out, in case they are below the temporary folder too: jars, which class loaders open when they like and keep,
+/// and what is in the working directory, where the build writes its reports.
+///
 /// @param entries each as in `12 -> /tmp/x/disk.qcow2` or `12 -> /tmp/x/disk.qcow2 lock: OFDLCK ADVISORY READ 201 201`
 record OpenFiles(Set<String> entries) {
 
@@ -33,10 +36,12 @@ record OpenFiles(Set<String> entries) {
     static OpenFiles below(Path folder) {
         Set<String> entries = new TreeSet<>();
         try {
-            String prefix = folder.toRealPath() + "/";
+            Path watched = folder.toRealPath();
+            Path here = Path.of("").toRealPath();
+            String build = here.startsWith(watched) ? here + "/" : "\0";
             try (DirectoryStream<Path> descriptors = Files.newDirectoryStream(DESCRIPTORS)) {
                 for (Path descriptor : descriptors) {
-                    describe(descriptor, prefix, entries);
+                    describe(descriptor, watched + "/", build, entries);
                 }
             } catch (DirectoryIteratorException e) {
                 throw e.getCause();
@@ -47,12 +52,16 @@ record OpenFiles(Set<String> entries) {
         return new OpenFiles(entries);
     }
 
-    private static void describe(Path descriptor, String prefix, Set<String> entries) {
+    private static void describe(
+            Path descriptor, String watched, String build, Set<String> entries) {
         try {
             String target = Files.readSymbolicLink(descriptor).toString();
             // A file that was deleted while open is still a leak; it has no path to be examined by,
             // only the link.
-            if (!target.startsWith(prefix) || !Files.isRegularFile(descriptor)) {
+            if (!target.startsWith(watched)
+                    || target.startsWith(build)
+                    || target.endsWith(".jar")
+                    || !Files.isRegularFile(descriptor)) {
                 return;
             }
             String name = descriptor.getFileName() + " -> " + target;

@@ -4,12 +4,10 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.SelectionKey;
 import java.nio.channels.Selector;
 import java.nio.channels.SocketChannel;
-import java.nio.file.Path;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
@@ -25,9 +23,9 @@ final class QmpChannel implements AutoCloseable {
     private final Selector selector;
     private final ByteBuffer received = ByteBuffer.allocate(64 * 1024).flip();
 
-    /// Connects, reads the greeting and negotiates no capability, after which commands are accepted.
-    QmpChannel(Path socket) throws IOException {
-        channel = SocketChannel.open(UnixDomainSocketAddress.of(socket));
+    /// Takes a connection, reads the greeting and negotiates no capability, after which commands are accepted.
+    QmpChannel(SocketChannel connected) throws IOException {
+        channel = connected;
         selector = Selector.open();
         channel.configureBlocking(false);
         channel.register(selector, SelectionKey.OP_READ);

@@ -1,6 +1,9 @@
 package dev.dirtymap.testimages;
 
 import java.io.IOException;
+import java.net.SocketException;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -39,21 +42,26 @@ record SocketFolder(Path folder) implements AutoCloseable {
         }
     }
 
-    /// Waits until the server listens.
+    /// Waits until the server listens, and connects to it. That the socket exists is not enough: it is bound a moment
+    /// before it is listened on.
     ///
-    /// @throws AssertionError if it ends before, or does not within 30 s
-    void awaitSocket(Process server) {
+    /// @throws AssertionError if the server ends before, or does not listen within 30 s
+    SocketChannel connect(Process server) throws IOException {
         Instant end = Instant.now().plus(Duration.ofSeconds(30));
-        try {
-            while (!Files.exists(socket())) {
+        while (true) {
+            try {
+                return SocketChannel.open(UnixDomainSocketAddress.of(socket()));
+            } catch (SocketException e) {
                 if (!server.isAlive() || Instant.now().isAfter(end)) {
-                    throw new AssertionError("no server listens: " + logText());
+                    throw new AssertionError("no server listens: " + logText(), e);
                 }
-                Thread.sleep(2);
             }
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new AssertionError(e);
+            try {
+                Thread.sleep(2);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new AssertionError(e);
+            }
         }
     }
 

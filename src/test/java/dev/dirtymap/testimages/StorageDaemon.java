@@ -44,8 +44,7 @@ public final class StorageDaemon implements AutoCloseable {
                             .in(folder)
                             .start(Redirect.DISCARD, Redirect.to(place.log().toFile()));
             try {
-                place.awaitSocket(process);
-                return new StorageDaemon(place, process, new QmpChannel(place.socket()));
+                return new StorageDaemon(place, process, new QmpChannel(place.connect(process)));
             } catch (IOException | AssertionError e) {
                 Programs.destroy(process);
                 place.close();

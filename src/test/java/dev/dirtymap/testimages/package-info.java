@@ -9,7 +9,7 @@
 /// | know which ranges are dirty | [NbdMap] |
 /// | hold an image open, or die with it open | [StorageDaemon] |
 /// | break an image at a known place | [ImageBytes] |
-/// | have one of every kind of image | `ImageCorpus` |
+/// | have one of every kind of image | [ImageCorpus] |
 /// | find files and locks that a test left open | [LeakCheck], which watches every test class by itself |
 ///
 /// A missing program fails the test with one sentence; nothing is ever skipped.

@@ -1,0 +1,207 @@
+package dev.dirtymap.http;
+
+import dev.dirtymap.images.BitmapContent;
+import dev.dirtymap.images.Id;
+import dev.dirtymap.images.ImageException;
+import dev.dirtymap.images.Images;
+import dev.dirtymap.qcow2.BitRun;
+import dev.dirtymap.qcow2.BitmapReader;
+import dev.dirtymap.qcow2.BitmapUnusableException;
+import io.swagger.v3.oas.annotations.Operation;
+import io.swagger.v3.oas.annotations.Parameter;
+import io.swagger.v3.oas.annotations.headers.Header;
+import io.swagger.v3.oas.annotations.media.Content;
+import io.swagger.v3.oas.annotations.media.Schema;
+import io.swagger.v3.oas.annotations.responses.ApiResponse;
+import io.swagger.v3.oas.annotations.tags.Tag;
+import jakarta.servlet.http.HttpServletRequest;
+import jakarta.servlet.http.HttpServletResponse;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import org.springframework.http.HttpHeaders;
+import org.springframework.http.HttpMethod;
+import org.springframework.http.HttpRange;
+import org.springframework.http.MediaType;
+import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.PathVariable;
+import org.springframework.web.bind.annotation.RequestHeader;
+import org.springframework.web.bind.annotation.RestController;
+import org.springframework.web.context.request.ServletWebRequest;
+
+/// The raw bits of a bitmap.
+@RestController
+@Tag(name = "Bitmaps")
+class BitsController {
+
+    private final Images images;
+
+    BitsController(Images images) {
+        this.images = images;
+    }
+
+    @GetMapping(
+            path = "/v1/images/{image}/bitmaps/{bitmap}/bits",
+            produces = MediaType.APPLICATION_OCTET_STREAM_VALUE)
+    @Operation(
+            operationId = "getBits",
+            summary = "Get the bits of a bitmap",
+            description =
+                    "Exactly ceil(ceil(virtualSize / granularity) / 8) bytes. Bit n % 8, counted from the least"
+                            + " significant, of byte n / 8 stands for the guest bytes from n * granularity"
+                            + " on; bits past the end of the disk are 0. One byte range is answered with"
+                            + " 206, several with the whole.",
+            responses = {
+                @ApiResponse(
+                        responseCode = "200",
+                        description = "All bits.",
+                        headers = {
+                            @Header(
+                                    name = "Bitmap-Granularity",
+                                    description = "Guest bytes that one bit stands for.",
+                                    schema = @Schema(type = "integer", format = "int64")),
+                            @Header(
+                                    name = "Bitmap-Virtual-Size",
+                                    description = "Size of the disk in bytes.",
+                                    schema = @Schema(type = "integer", format = "int64"))
+                        },
+                        content =
+                                @Content(
+                                        mediaType = MediaType.APPLICATION_OCTET_STREAM_VALUE,
+                                        schema = @Schema(type = "string", format = "binary"))),
+                @ApiResponse(
+                        responseCode = "206",
+                        description = "The byte range that was asked for.",
+                        headers =
+                                @Header(
+                                        name = "Content-Range",
+                                        description = "Which bytes of how many.",
+                                        schema = @Schema(type = "string")),
+                        content =
+                                @Content(
+                                        mediaType = MediaType.APPLICATION_OCTET_STREAM_VALUE,
+                                        schema = @Schema(type = "string", format = "binary")))
+            })
+    void get(
+            @Parameter(description = "The image's id.", example = "sample.qcow2") @PathVariable String image,
+            @Parameter(description = "The bitmap's id.", example = "daily") @PathVariable String bitmap,
+            @Parameter(description = "One byte range, such as bytes=0-511.")
+                    @RequestHeader(name = HttpHeaders.RANGE, required = false)
+                    @Nullable String range,
+            HttpServletRequest request,
+            HttpServletResponse response)
+            throws ImageException, BitmapUnusableException, IOException {
+        Id imageId = Ids.parse("image", image);
+        Id bitmapId = Ids.parse("bitmap", bitmap);
+        images.read(
+                imageId,
+                open -> {
+                    BitmapContent content =  open.content(bitmapId);
+                    String etag =
+                            Digest.etag(
+                                    imageId,
+                                    bitmapId,
+                                    content.version(),
+                                    content.bitmap().checksum());
+                    response.setHeader(
+                            "Bitmap-Granularity",
+                            Long.toString(content.geometry().granularity()));
+                    response.setHeader(
+                            "Bitmap-Virtual-Size",
+                            Long.toString(content.geometry().virtualSize()));
+                    response.setHeader(HttpHeaders.ACCEPT_RANGES, "bytes");
+                    if (!new ServletWebRequest(request, response).checkNotModified(etag)) {
+                        send(content, Span.of(range, request, etag, content), request, response);
+                    }
+                    return true;
+                });
+    }
+
+    /// Sends bytes as they are read. No lock is held while they go out, and nothing is sent before the first
+    /// step has succeeded; a failure after that cuts the connection short of Content-Length.
+    private static void send(
+            BitmapContent content,
+            Span span,
+            HttpServletRequest request,
+            HttpServletResponse response)
+            throws IOException {
+        BitRun run = new BitRun(BitmapReader.MAX_PIECE);
+        long at = span.from;
+        boolean body = !HttpMethod.HEAD.matches(request.getMethod());
+        if (body && at < span.to) {
+            content.read(at << 3 & -64L, run);
+        }
+        if (span.isPartial()) {
+            response.setStatus(HttpServletResponse.SC_PARTIAL_CONTENT);
+            response.setHeader(
+                    HttpHeaders.CONTENT_RANGE,
+                    "bytes %d-%d/%d".formatted(span.from, span.to - 1, span.total));
+        }
+        response.setContentType(MediaType.APPLICATION_OCTET_STREAM_VALUE);
+        response.setContentLengthLong(span.to - span.from);
+        if (!body) {
+            return;
+        }
+        OutputStream out = response.getOutputStream();
+        while (at < span.to) {
+            if (run.end() <= at << 3) {
+                content.read(at << 3 & -64L, run);
+            }
+            long end = Math.min(span.to, (run.end() + 7) >>> 3);
+            run.writeTo(out, at, end);
+            at = end;
+        }
+    }
+
+    /// The bytes that are asked for.
+    ///
+    /// @param from the first
+    /// @param to the one after the last
+    /// @param total how many there are
+    private record Span(long from, long to, long total) {
+
+        /// @throws ProblemException 416 if the one range that is asked for lies beyond the end
+        static Span of(
+                @Nullable String range,
+                HttpServletRequest request,
+                String etag,
+                BitmapContent content) {
+            long total = content.geometry().bytes();
+            Span whole = new Span(0, total, total);
+            String ifRange = request.getHeader(HttpHeaders.IF_RANGE);
+            if (range == null || (ifRange != null && !ifRange.equals(etag))) {
+                return whole;
+            }
+            List<HttpRange> ranges;
+            try {
+                ranges = HttpRange.parseRanges(range);
+            } catch (IllegalArgumentException malformed) {
+                // A range that cannot be read is to be ignored (RFC 9110, 14.2).
+                return whole;
+            }
+            if (ranges.size() != 1) {
+                return whole;
+            }
+            try {
+                HttpRange one = ranges.getFirst();
+                long from = one.getRangeStart(total);
+                long to = one.getRangeEnd(total) + 1;
+                if (from < total && from < to) {
+                    return new Span(from, to, total);
+                }
+            } catch (IllegalArgumentException beyond) {
+                // Told below.
+            }
+            throw new ProblemException(
+                            ProblemType.RANGE_NOT_SATISFIABLE,
+                            "the range '%s' lies beyond the end of the bits, of which there are %d bytes"
+                                    .formatted(range, total))
+                    .with("totalBytes", total);
+        }
+
+        boolean isPartial() {
+            return to - from != total;
+        }
+    }
+}

@@ -1,0 +1,112 @@
+package dev.dirtymap.http;
+
+import jakarta.servlet.RequestDispatcher;
+import jakarta.servlet.http.HttpServletRequest;
+import java.io.IOException;
+import java.io.Writer;
+import java.nio.charset.StandardCharsets;
+import org.apache.catalina.connector.Request;
+import org.apache.catalina.connector.Response;
+import org.apache.catalina.core.StandardHost;
+import org.apache.catalina.valves.ErrorReportValve;
+import org.jspecify.annotations.Nullable;
+import org.springframework.boot.tomcat.servlet.TomcatServletWebServerFactory;
+import org.springframework.boot.web.server.WebServerFactoryCustomizer;
+import org.springframework.boot.webmvc.error.ErrorController;
+import org.springframework.http.MediaType;
+import org.springframework.http.ResponseEntity;
+import org.springframework.stereotype.Component;
+import org.springframework.web.bind.annotation.RequestMapping;
+import org.springframework.web.bind.annotation.RestController;
+import tools.jackson.databind.json.JsonMapper;
+
+/// Problems for what never reaches a controller: a broken request line, an escaped slash in a path, a
+/// failure in a filter. Tomcat would answer with a page of its own, in HTML and with its version.
+final class ConnectorProblems {
+
+    private ConnectorProblems() {}
+
+    /// What such a failure tells the caller: the status, and nothing from inside.
+    static Problem problem(int status, String instance) {
+        ProblemType type = ProblemType.ofStatus(status);
+        String detail =
+                switch (status) {
+                    case 400 ->
+                            "the request line or a header is malformed; in a path a slash within a name is"
+                                    + " written ~2F, never %2F";
+                    case 404 -> "there is nothing at " + instance;
+                    default -> "the server answered with status " + status;
+                };
+        Problem problem = Problem.of(type, detail, instance);
+        return new Problem(
+                problem.type(),
+                problem.title(),
+                status,
+                problem.detail(),
+                problem.instance(),
+                problem.remedy(),
+                problem.more());
+    }
+
+    /// Replaces Tomcat's error page.
+    public static final class Valve extends ErrorReportValve {
+
+        private static final JsonMapper JSON = JsonMapper.builder().build();
+
+        @Override
+        protected void report(Request request, Response response, @Nullable Throwable throwable) {
+            int status = response.getStatus();
+            if (status < 400 || response.getContentWritten() > 0 || !response.setErrorReported()) {
+                return;
+            }
+            String path = request.getRequestURI();
+            response.setContentType(MediaType.APPLICATION_PROBLEM_JSON_VALUE);
+            response.setCharacterEncoding(StandardCharsets.UTF_8);
+            if (response.getHeader(RequestIdFilter.HEADER) == null) {
+                response.setHeader(
+                        RequestIdFilter.HEADER,
+                        RequestIdFilter.choose(request.getHeader(RequestIdFilter.HEADER)));
+            }
+            try (Writer writer = response.getReporter()) {
+                if (writer != null) {
+                    writer.write(
+                            JSON.writeValueAsString(problem(status, path == null ? "" : path)));
+                    response.finishResponse();
+                }
+            } catch (IOException | IllegalStateException e) {
+                container.getLogger().debug("the client is gone before its error was sent", e);
+            }
+        }
+    }
+
+    @Component
+    static final class Customizer
+            implements WebServerFactoryCustomizer<TomcatServletWebServerFactory> {
+
+        @Override
+        public void customize(TomcatServletWebServerFactory factory) {
+            factory.addContextCustomizers(
+                    context -> {
+                        if (context.getParent() instanceof StandardHost host) {
+                            host.setErrorReportValveClass(Valve.class.getName());
+                        }
+                    });
+        }
+    }
+
+    /// Where the container sends failures of filters and `sendError`.
+    @RestController
+    static final class Errors implements ErrorController {
+
+        @RequestMapping("/error")
+        ResponseEntity<Problem> error(HttpServletRequest request) {
+            Object code = request.getAttribute(RequestDispatcher.ERROR_STATUS_CODE);
+            Object path = request.getAttribute(RequestDispatcher.ERROR_REQUEST_URI);
+            int status = code instanceof Integer known ? known : 404;
+            String instance = path instanceof String text ? text : request.getRequestURI();
+            return ResponseEntity.status(status)
+                    .contentType(MediaType.APPLICATION_PROBLEM_JSON)
+                    .body(problem(status, instance));
+        }
+    }
+}

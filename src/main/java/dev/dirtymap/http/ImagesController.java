@@ -1,0 +1,234 @@
+package dev.dirtymap.http;
+
+import dev.dirtymap.http.ImageBody.Described;
+import dev.dirtymap.http.ImageBody.State;
+import dev.dirtymap.images.Id;
+import dev.dirtymap.images.ImageNotFoundException;
+import dev.dirtymap.images.ImageUnreadableException;
+import dev.dirtymap.images.ImageException;
+import dev.dirtymap.images.Images;
+import dev.dirtymap.images.OpenImage;
+import dev.dirtymap.qcow2.BitmapUnusableException;
+import dev.dirtymap.qcow2.BitmapsState;
+import io.swagger.v3.oas.annotations.Operation;
+import io.swagger.v3.oas.annotations.Parameter;
+import io.swagger.v3.oas.annotations.media.Schema;
+import io.swagger.v3.oas.annotations.tags.Tag;
+import jakarta.validation.Valid;
+import jakarta.validation.constraints.Max;
+import jakarta.validation.constraints.Min;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springdoc.core.annotations.ParameterObject;
+import org.springframework.http.MediaType;
+import org.springframework.http.ResponseEntity;
+import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.PathVariable;
+import org.springframework.web.bind.annotation.RequestMapping;
+import org.springframework.web.bind.annotation.RestController;
+
+/// The images below the root folder.
+@RestController
+@RequestMapping(path = "/v1/images", produces = MediaType.APPLICATION_JSON_VALUE)
+@Tag(name = "Images")
+class ImagesController {
+
+    private static final Logger LOG = LoggerFactory.getLogger(ImagesController.class);
+
+    private static final int DEFAULT_LIMIT = 100;
+
+    /// How much work one page may be: files that are opened, and time. What is not reached is left to the
+    /// next page.
+    private static final int MAX_FILES = 10_000;
+
+    private static final long MAX_NANOS = TimeUnit.SECONDS.toNanos(5);
+
+    private static final String CURSOR = "images";
+
+    private final Images images;
+
+    ImagesController(Images images) {
+        this.images = images;
+    }
+
+    /// The parameters of a list of images.
+    record ListQuery(
+            @Parameter(description = "How many images at most, 1 to 1000; 100 by default.")
+                    @Min(1)
+                    @Max(1000)
+                    @Schema(example = "100")
+                    @Nullable Integer limit,
+            @Parameter(description = "The nextCursor of the page before, with the same filters or none.")
+                    @Nullable String cursor,
+            @Parameter(description = "Only images whose name begins with these bytes, encoded like an id.")
+                    @Nullable String prefix,
+            @Parameter(description = "Only images in this state.") @Nullable State state,
+            @Parameter(description = "Only images whose bitmaps are in this state.")
+                    @Nullable BitmapsState bitmapsState,
+            @Parameter(description = "Only images with, or without, an INCONSISTENT bitmap.")
+                    @Nullable Boolean hasInconsistent) {}
+
+    /// One page of images.
+    @Schema(name = "ImageList", requiredProperties = "images")
+    record ImageList(
+            @Schema(description = "Sorted by the bytes of their names.") List<ImageBody> images,
+            @Schema(
+                            description =
+                                    "Send it back as cursor for the next page, which may be empty; absent on"
+                                            + " the last page.")
+                    @Nullable String nextCursor) {}
+
+    @GetMapping
+    @Operation(
+            operationId = "listImages",
+            summary = "List images",
+            description =
+                    "All qcow2 files below the root folder, sub-folders included, sorted by name. Files of"
+                            + " other formats, symbolic links and devices are left out. A page may hold"
+                            + " fewer images than the limit and still have a nextCursor.")
+    ResponseEntity<ImageList> list(@ParameterObject @Valid ListQuery query) throws IOException {
+        Filter filter = Filter.of(query);
+        int limit = query.limit() == null ? DEFAULT_LIMIT : query.limit();
+        List<ImageBody> found = new ArrayList<>();
+        long deadline = System.nanoTime() + MAX_NANOS;
+        // The last file that was looked at, and the reason to stop there.
+        Id[] last = new Id[1];
+        int[] files = new int[1];
+        boolean[] more = new boolean[1];
+        images.walk(
+                filter.prefix.name(),
+                filter.after == null ? null : filter.after.name(),
+                file -> {
+                    if (found.size() == limit
+                            || files[0] == MAX_FILES
+                            || System.nanoTime() - deadline >= 0) {
+                        more[0] = true;
+                        return false;
+                    }
+                    files[0]++;
+                    last[0] = file;
+                    Described image = describe(file);
+                    if (image != null && filter.accepts(image)) {
+                        found.add(image.body());
+                    }
+                    return true;
+                });
+        ImageList page = new ImageList(found, more[0] ? filter.cursor(last[0]).seal() : null);
+        return ResponseEntity.ok().eTag(Digest.weakEtag(page)).body(page);
+    }
+
+    @GetMapping("/{image}")
+    @Operation(
+            operationId = "getImage",
+            summary = "Get an image",
+            description = "What the file says about itself, and whether its bitmaps can be trusted.")
+    ResponseEntity<ImageBody> get(
+            @Parameter(description = "The image's id.", example = "sample.qcow2") @PathVariable String image)
+            throws ImageException, BitmapUnusableException, IOException {
+        Id id = Ids.parse("image", image);
+        Described described;
+        try {
+            described = images.read(id, open -> described(open, true));
+        } catch (ImageUnreadableException e) {
+            described = ImageBody.unreadable(id, e.reason());
+        }
+        return ResponseEntity.ok().eTag(described.etag()).body(described.body());
+    }
+
+    /// One file of a list; null if it is no image, or gone. A file that cannot be read never hides the
+    /// others.
+    private @Nullable Described describe(Id file) {
+        try {
+            return images.read(file, open -> described(open, false));
+        } catch (ImageNotFoundException e) {
+            return null;
+        } catch (ImageUnreadableException e) {
+            return ImageBody.unreadable(file, e.reason());
+        } catch (ImageException | BitmapUnusableException | IOException e) {
+            LOG.warn("{} cannot be read", file, e);
+            return ImageBody.unreadable(file, String.valueOf(e.getMessage()));
+        }
+    }
+
+    private static Described described(OpenImage open, boolean settled)
+            throws ImageException, BitmapUnusableException, IOException {
+        try {
+            return settled
+                    ? open.look(view -> ImageBody.of(open.id(), view))
+                    : open.glance(view -> ImageBody.of(open.id(), view));
+        } catch (ImageUnreadableException e) {
+            return ImageBody.unreadable(open, e);
+        }
+    }
+
+    /// What a list is narrowed to, and where it goes on.
+    private record Filter(
+            Id prefix,
+            @Nullable State state,
+            @Nullable BitmapsState bitmapsState,
+            @Nullable Boolean hasInconsistent,
+            @Nullable Id after) {
+
+        static Filter of(ListQuery query) {
+            if (query.cursor() == null) {
+                return new Filter(
+                        Ids.parse("prefix", query.prefix() == null ? "" : query.prefix()),
+                        query.state(),
+                        query.bitmapsState(),
+                        query.hasInconsistent(),
+                        null);
+            }
+            Cursor cursor = Cursor.open(query.cursor(), CURSOR, 5);
+            requireSame(cursor, 0, query.prefix(), "prefix");
+            requireSame(cursor, 1, query.state(), "state");
+            requireSame(cursor, 2, query.bitmapsState(), "bitmapsState");
+            requireSame(cursor, 3, query.hasInconsistent(), "hasInconsistent");
+            return new Filter(
+                    Id.parse(cursor.fields().get(0)),
+                    named(State.values(), cursor.fields().get(1)),
+                    named(BitmapsState.values(), cursor.fields().get(2)),
+                    cursor.fields().get(3).isEmpty()
+                            ? null
+                            : Boolean.valueOf(cursor.fields().get(3)),
+                    Id.parse(cursor.fields().get(4)));
+        }
+
+        private static void requireSame(
+                Cursor cursor, int field, @Nullable Object value, String what) {
+            if (value != null) {
+                cursor.require(field, value.toString(), what);
+            }
+        }
+
+        private static <E extends Enum<E>> @Nullable E named(E[] values, String name) {
+            for (E value : values) {
+                if (value.name().equals(name)) {
+                    return value;
+                }
+            }
+            return null;
+        }
+
+        boolean accepts(Described image) {
+            return (state == null || image.body().state() == state)
+                    && (bitmapsState == null || image.body().bitmapsState() == bitmapsState)
+                    && (hasInconsistent == null || image.hasInconsistent() == hasInconsistent);
+        }
+
+        Cursor cursor(Id last) {
+            return new Cursor(
+                    CURSOR,
+                    List.of(
+                            prefix.toString(),
+                            state == null ? "" : state.name(),
+                            bitmapsState == null ? "" : bitmapsState.name(),
+                            hasInconsistent == null ? "" : hasInconsistent.toString(),
+                            last.toString()));
+        }
+    }
+}

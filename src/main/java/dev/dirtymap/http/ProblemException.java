@@ -1,0 +1,42 @@
+package dev.dirtymap.http;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/// A request that is refused for what it says, found in this package.
+final class ProblemException extends RuntimeException {
+
+    private static final long serialVersionUID = 1L;
+
+    private final ProblemType type;
+    private final transient Map<String, Object> members = new LinkedHashMap<>();
+
+    ProblemException(ProblemType type, String detail) {
+        super(detail);
+        this.type = type;
+    }
+
+    /// One thing that is wrong with a request.
+    record ParameterError(String parameter, String message) {}
+
+    /// A 400 for one parameter.
+    static ProblemException invalid(String parameter, String message) {
+        return new ProblemException(
+                        ProblemType.INVALID_REQUEST, "%s: %s".formatted(parameter, message))
+                .with("errors", List.of(new ParameterError(parameter, message)));
+    }
+
+    ProblemException with(String member, Object value) {
+        members.put(member, value);
+        return this;
+    }
+
+    ProblemType type() {
+        return type;
+    }
+
+    Map<String, Object> members() {
+        return members;
+    }
+}

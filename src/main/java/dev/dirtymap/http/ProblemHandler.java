@@ -1,0 +1,154 @@
+package dev.dirtymap.http;
+
+import dev.dirtymap.http.ProblemException.ParameterError;
+import dev.dirtymap.images.BitmapContent.LockLostException;
+import dev.dirtymap.images.BitmapNotFoundException;
+import dev.dirtymap.images.ContentChangedException;
+import dev.dirtymap.images.ImageLockedException;
+import dev.dirtymap.images.ImageNotFoundException;
+import dev.dirtymap.images.ImageUnreadableException;
+import dev.dirtymap.qcow2.BitmapUnusableException;
+import dev.dirtymap.qcow2.FormatException;
+import jakarta.servlet.http.HttpServletRequest;
+import jakarta.servlet.http.HttpServletResponse;
+import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.http.HttpHeaders;
+import org.springframework.http.HttpStatusCode;
+import org.springframework.http.MediaType;
+import org.springframework.http.ResponseEntity;
+import org.springframework.validation.BindException;
+import org.springframework.validation.FieldError;
+import org.springframework.web.ErrorResponse;
+import org.springframework.web.bind.annotation.ExceptionHandler;
+import org.springframework.web.bind.annotation.RestControllerAdvice;
+import org.springframework.web.context.request.async.AsyncRequestNotUsableException;
+import org.springframework.web.servlet.resource.NoResourceFoundException;
+
+/// The one switch from failures to problems: which type, which members, which headers.
+@RestControllerAdvice
+class ProblemHandler {
+
+    private static final Logger LOG = LoggerFactory.getLogger(ProblemHandler.class);
+
+    /// How long to wait before asking for a locked image again, in seconds.
+    private static final String RETRY_AFTER_LOCK = "5";
+
+    @ExceptionHandler(Exception.class)
+    ResponseEntity<Problem> handle(
+            Exception failure, HttpServletRequest request, HttpServletResponse response)
+            throws Exception {
+        if (response.isCommitted()) {
+            // Too late for a problem: the container must cut the connection, so that nobody takes what was
+            // sent for a whole answer.
+            throw failure;
+        }
+        // What a half-made answer put there does not belong to a problem.
+        response.reset();
+        RequestIdFilter.mark(request, response);
+        HttpHeaders headers = new HttpHeaders();
+        Problem problem = problem(failure, request, headers);
+        headers.setContentType(MediaType.APPLICATION_PROBLEM_JSON);
+        return ResponseEntity.status(problem.status()).headers(headers).body(problem);
+    }
+
+    private static Problem problem(
+            Exception failure, HttpServletRequest request, HttpHeaders headers) {
+        return switch (failure) {
+            case ProblemException e -> {
+                Problem problem = about(e.type(), e, request);
+                for (var member : e.members().entrySet()) {
+                    problem = problem.with(member.getKey(), member.getValue());
+                }
+                yield problem;
+            }
+            case ImageNotFoundException e -> about(ProblemType.IMAGE_NOT_FOUND, e, request);
+            case BitmapNotFoundException e -> about(ProblemType.BITMAP_NOT_FOUND, e, request);
+            case ImageUnreadableException e -> about(ProblemType.IMAGE_UNREADABLE, e, request);
+            case ContentChangedException e -> about(ProblemType.CONTENT_CHANGED, e, request);
+            // A structure that was good when the image was opened and is not any more.
+            case FormatException e -> about(ProblemType.CONTENT_CHANGED, e, request);
+            case ImageLockedException e -> locked(e, request, headers);
+            case LockLostException e -> locked(e.locked(), request, headers);
+            case BitmapUnusableException e -> unusable(e, request, headers);
+            case BindException e -> invalid(e, request);
+            case NoResourceFoundException _ ->
+                    Problem.of(
+                            ProblemType.NOT_FOUND,
+                            "there is nothing at " + request.getRequestURI(),
+                            request.getRequestURI());
+            case ErrorResponse e -> {
+                headers.putAll(e.getHeaders());
+                yield ofStatus(e.getStatusCode(), String.valueOf(e.getBody().getDetail()), request);
+            }
+            case AsyncRequestNotUsableException _ ->
+                    Problem.of(ProblemType.INTERNAL_ERROR, "the client is gone", "");
+            default -> {
+                LOG.error("{} {} failed", request.getMethod(), request.getRequestURI(), failure);
+                yield Problem.of(
+                        ProblemType.INTERNAL_ERROR,
+                        "%s: %s".formatted(failure.getClass().getSimpleName(), failure.getMessage()),
+                        request.getRequestURI());
+            }
+        };
+    }
+
+    private static Problem about(
+            ProblemType type, Exception failure, HttpServletRequest request) {
+        return Problem.of(type, String.valueOf(failure.getMessage()), request.getRequestURI());
+    }
+
+    private static Problem locked(
+            ImageLockedException e, HttpServletRequest request, HttpHeaders headers) {
+        headers.set(HttpHeaders.RETRY_AFTER, RETRY_AFTER_LOCK);
+        return about(ProblemType.IMAGE_LOCKED, e, request).with("holder", e.holder());
+    }
+
+    private static Problem unusable(
+            BitmapUnusableException e, HttpServletRequest request, HttpHeaders headers) {
+        ProblemType type =
+                switch (e.state()) {
+                    case INCONSISTENT -> ProblemType.BITMAP_INCONSISTENT;
+                    case ORPHANED -> ProblemType.BITMAPS_ORPHANED;
+                    case CORRUPT -> ProblemType.BITMAP_CORRUPT;
+                    case UNSUPPORTED -> ProblemType.BITMAP_UNSUPPORTED;
+                    case IN_USE -> ProblemType.IMAGE_LOCKED;
+                    case CONSISTENT -> ProblemType.INTERNAL_ERROR;
+                };
+        if (type == ProblemType.IMAGE_LOCKED) {
+            headers.set(HttpHeaders.RETRY_AFTER, RETRY_AFTER_LOCK);
+        }
+        return about(type, e, request).with("state", e.state());
+    }
+
+    private static Problem invalid(BindException e, HttpServletRequest request) {
+        List<ParameterError> errors =
+                e.getFieldErrors().stream().map(ProblemHandler::parameterError).toList();
+        String detail =
+                String.join(
+                        "; ",
+                        errors.stream().map(f -> f.parameter() + ": " + f.message()).toList());
+        return Problem.of(ProblemType.INVALID_REQUEST, detail, request.getRequestURI())
+                .with("errors", errors);
+    }
+
+    private static ParameterError parameterError(FieldError error) {
+        String message;
+        if (error.isBindingFailure()) {
+            Throwable cause = error.unwrap(Exception.class);
+            while (cause.getCause() != null) {
+                cause = cause.getCause();
+            }
+            message = String.valueOf(cause.getMessage());
+        } else {
+            message = "%s, but was '%s'".formatted(error.getDefaultMessage(), error.getRejectedValue());
+        }
+        return new ParameterError(error.getField(), message);
+    }
+
+    private static Problem ofStatus(
+            HttpStatusCode status, String detail, HttpServletRequest request) {
+        return Problem.of(ProblemType.ofStatus(status.value()), detail, request.getRequestURI());
+    }
+}

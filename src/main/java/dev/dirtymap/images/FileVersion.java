@@ -1,0 +1,33 @@
+package dev.dirtymap.images;
+
+import dev.dirtymap.posix.FileStat;
+import java.util.concurrent.TimeUnit;
+
+/// Which content of which file: equal as long as nobody changed the file, provided it had settled
+/// ([#nanosToSettle]) when it was taken.
+///
+/// The device number is left out on purpose: it differs between hosts that share a file system, and a
+/// cursor must work on each of them.
+///
+/// @param inode the file's number on its file system
+/// @param size in bytes
+/// @param modifiedNanos last change of content, in nanoseconds since the epoch
+/// @param changedNanos last change of content or attributes; no program can set it
+public record FileVersion(long inode, long size, long modifiedNanos, long changedNanos) {
+
+    /// Linux stamps changes with a clock that stands still for up to 10 ms (one tick at 100 Hz): a second
+    /// change within the same tick would not show. Twice that is safe.
+    static final long SETTLE_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
+
+    static FileVersion of(FileStat stat) {
+        return new FileVersion(
+                stat.inode(), stat.size(), stat.modifiedNanos(), stat.changedNanos());
+    }
+
+    /// How long to wait until every later change must show, in nanoseconds; 0 if that is so now. A change
+    /// time ahead of our clock (another host's) is taken as settled: waiting would not help.
+    long nanosToSettle(long nowNanos) {
+        long age = nowNanos - changedNanos;
+        return age < 0 || age >= SETTLE_NANOS ? 0 : SETTLE_NANOS - age;
+    }
+}

@@ -1,0 +1,111 @@
+package dev.dirtymap.images;
+
+import dev.dirtymap.posix.FolderEntry;
+import dev.dirtymap.posix.RootFolder;
+import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.NoSuchFileException;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// One walk over the files beneath the root, in the order of the bytes of their whole names. One folder's
+/// names are in memory at a time, and those of the folders above it.
+final class ImageWalk {
+
+    private final RootFolder root;
+    private final byte[] ownFolder;
+    private final byte[] prefix;
+    private final byte @Nullable [] after;
+    private final Images.Visitor visitor;
+
+    ImageWalk(
+            RootFolder root,
+            byte[] ownFolder,
+            byte[] prefix,
+            byte @Nullable [] after,
+            Images.Visitor visitor) {
+        this.root = root;
+        this.ownFolder = ownFolder;
+        this.prefix = prefix;
+        this.after = after;
+        this.visitor = visitor;
+    }
+
+    void run() throws IOException {
+        walk(new byte[0]);
+    }
+
+    /// @param folder the path of a folder with a slash at its end; empty for the root
+    /// @return whether to go on
+    private boolean walk(byte[] folder) throws IOException {
+        for (byte[] path : children(folder)) {
+            boolean isFolder = path[path.length - 1] == '/';
+            if (isFolder ? !mayHold(path) : !wanted(path)) {
+                continue;
+            }
+            if (isFolder ? !walk(path) : !visitor.visit(Id.of(path))) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /// The paths in a folder, sorted; those of folders end with a slash, which makes this the order of the
+    /// whole names beneath them.
+    private List<byte[]> children(byte[] folder) throws IOException {
+        byte[] path = folder.length == 0 ? folder : Arrays.copyOf(folder, folder.length - 1);
+        List<FolderEntry> entries;
+        try {
+            entries = root.list(path);
+        } catch (NoSuchFileException | AccessDeniedException e) {
+            // Gone meanwhile, or not ours to see: nothing in it can be opened either.
+            if (folder.length == 0) {
+                throw e;
+            }
+            return List.of();
+        }
+        return entries.stream()
+                .map(entry -> join(folder, entry))
+                .filter(child -> !isWithin(child, ownFolder))
+                .sorted(Arrays::compareUnsigned)
+                .toList();
+    }
+
+    private static byte[] join(byte[] folder, FolderEntry entry) {
+        byte[] name = entry.name();
+        byte[] path = Arrays.copyOf(folder, folder.length + name.length + (entry.isFolder() ? 1 : 0));
+        System.arraycopy(name, 0, path, folder.length, name.length);
+        if (entry.isFolder()) {
+            path[path.length - 1] = '/';
+        }
+        return path;
+    }
+
+    /// Whether a path is this folder or lies in it.
+    static boolean isWithin(byte[] path, byte[] folder) {
+        return startsWith(path, folder)
+                && (path.length == folder.length || path[folder.length] == '/');
+    }
+
+    private boolean wanted(byte[] path) {
+        return startsWith(path, prefix)
+                && (after == null || Arrays.compareUnsigned(path, after) > 0);
+    }
+
+    /// Whether a wanted path may begin with this folder's.
+    private boolean mayHold(byte[] folder) {
+        int common = Math.min(folder.length, prefix.length);
+        if (!Arrays.equals(folder, 0, common, prefix, 0, common)) {
+            return false;
+        }
+        return after == null
+                || startsWith(after, folder)
+                || Arrays.compareUnsigned(folder, after) > 0;
+    }
+
+    private static boolean startsWith(byte[] bytes, byte[] start) {
+        return bytes.length >= start.length
+                && Arrays.equals(bytes, 0, start.length, start, 0, start.length);
+    }
+}

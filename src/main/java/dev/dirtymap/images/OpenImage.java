@@ -1,0 +1,206 @@
+package dev.dirtymap.images;
+
+import dev.dirtymap.images.ImageLockedException.Holder;
+import dev.dirtymap.posix.FileStat;
+import dev.dirtymap.posix.PosixFile;
+import dev.dirtymap.qcow2.Bitmap;
+import dev.dirtymap.qcow2.BitmapUnusableException;
+import dev.dirtymap.qcow2.FormatException;
+import dev.dirtymap.qcow2.Image;
+import dev.dirtymap.qcow2.ImageFile;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
+
+/// One image, found and opened for one request. Gives two ways to read it (`api.md` 7):
+///
+/// - [#look]: metadata, without any lock that QEMU sees. Test, read, test again, and repeat when something
+///   moved in between.
+/// - [#content]: the bits of one bitmap, in short steps under the reader's lock, each checked to be of the
+///   same content.
+public final class OpenImage {
+
+    /// How often a look is repeated when the file keeps changing under it. A running machine changes its
+    /// image all the time: then the last look is what there is to show.
+    private static final int LOOKS = 5;
+
+    private static final long PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
+
+    private final Id id;
+    private final PosixFile posixFile;
+    private final Duration lockWait;
+    private final ReaderGate gate;
+    private final ImageFile file;
+
+    OpenImage(Id id, PosixFile posixFile, Duration lockWait) throws IOException {
+        this.id = id;
+        this.posixFile = posixFile;
+        this.lockWait = lockWait;
+        FileStat stat = posixFile.stat();
+        this.gate = ReaderGate.of(stat.device(), stat.inode());
+        this.file = ImageFile.of(posixFile.channel());
+    }
+
+    public Id id() {
+        return id;
+    }
+
+    /// The file as it is now, whether or not it is an image that can be read.
+    public FileVersion version() throws IOException {
+        return FileVersion.of(posixFile.stat());
+    }
+
+    /// Bytes of the file that take space on disk now.
+    public long allocatedBytes() throws IOException {
+        return posixFile.stat().allocatedBytes();
+    }
+
+    /// What to do with a view of the image. May be run several times, so it must have no effect besides its
+    /// result.
+    @FunctionalInterface
+    public interface Look<T> {
+        T at(ImageView view) throws IOException;
+    }
+
+    /// Reads metadata without a lock, repeated until nothing moved meanwhile. The view's file version tells
+    /// every later change, for which this waits up to 20 ms after the latest one.
+    ///
+    /// @throws ImageNotFoundException if the file is no qcow2 image
+    /// @throws ImageUnreadableException if it claims to be one and breaks the format
+    public <T> T look(Look<T> work)
+            throws ImageNotFoundException, ImageUnreadableException, IOException {
+        return look(work, true);
+    }
+
+    /// Like [#look], but the view's file version may miss a change within the same few milliseconds: for
+    /// lists, which are not worth the wait.
+    public <T> T glance(Look<T> work)
+            throws ImageNotFoundException, ImageUnreadableException, IOException {
+        return look(work, false);
+    }
+
+    private <T> T look(Look<T> work, boolean settled)
+            throws ImageNotFoundException, ImageUnreadableException, IOException {
+        for (int tries = 1; ; tries++) {
+            FileStat before = posixFile.stat();
+            FileVersion version = FileVersion.of(before);
+            long unsettled = settled ? version.nanosToSettle(wallClockNanos()) : 0;
+            if (unsettled > 0 && tries < LOOKS) {
+                LockSupport.parkNanos(unsettled);
+                continue;
+            }
+            boolean held = QemuLocks.isHeldForWriting(posixFile);
+            @Nullable T result = null;
+            @Nullable IOException failure = null;
+            try {
+                Image image = Image.open(file, held).orElse(null);
+                result = image == null ? null : work.at(ImageView.of(image, file, before, held));
+            } catch (IOException e) {
+                failure = e;
+            }
+            boolean moved =
+                    held != QemuLocks.isHeldForWriting(posixFile)
+                            || !version.equals(FileVersion.of(posixFile.stat()));
+            if (moved && tries < LOOKS) {
+                LockSupport.parkNanos(tries * PAUSE_NANOS);
+                continue;
+            }
+            if (failure instanceof FormatException broken) {
+                throw new ImageUnreadableException(id, broken);
+            }
+            if (failure != null) {
+                throw failure;
+            }
+            if (result == null) {
+                throw new ImageNotFoundException(id);
+            }
+            return result;
+        }
+    }
+
+    private static long wallClockNanos() {
+        return TimeUnit.MILLISECONDS.toNanos(System.currentTimeMillis());
+    }
+
+    /// Opens the content of one bitmap. No lock is held when this returns.
+    ///
+    /// @throws ImageLockedException if a program holds the image for writing for longer than
+    ///     `dirtymap.lock-wait`
+    /// @throws BitmapUnusableException if the bitmap's content cannot be trusted
+    public BitmapContent content(Id bitmap)
+            throws ImageException, BitmapUnusableException, IOException {
+        long deadline = System.nanoTime() + lockWait.toNanos();
+        while (true) {
+            record Found(@Nullable Bitmap bitmap, ImageView view) {}
+            Found found =
+                    look(
+                            view -> {
+                                int at = view.image().bitmaps().find(bitmap.name());
+                                return new Found(
+                                        at < 0 ? null : view.image().bitmaps().get(at), view);
+                            });
+            if (found.bitmap == null) {
+                throw new BitmapNotFoundException(id, bitmap);
+            }
+            if (!found.view.heldForWriting()) {
+                return content(found.bitmap, found.view);
+            }
+            pauseOrGiveUp(deadline, Holder.OTHER_PROGRAM);
+        }
+    }
+
+    /// Opens the content of a bitmap that a [#look] found.
+    ///
+    /// @throws BitmapUnusableException if the bitmap's content cannot be trusted
+    public BitmapContent content(Bitmap bitmap, ImageView view) throws BitmapUnusableException {
+        return new BitmapContent(this, bitmap, bitmap.reader(view.file()), view.version());
+    }
+
+    /// What to do under the reader's lock.
+    @FunctionalInterface
+    interface Step {
+        /// Runs the step.
+        ///
+        /// @param deadlineNanos the `System.nanoTime` by which to be done
+        void run(long deadlineNanos) throws IOException;
+    }
+
+    /// Runs one short step under the reader's lock, on a file that has not changed.
+    ///
+    /// @throws ContentChangedException if the file is not at `version` any more
+    void step(FileVersion version, Step step) throws ImageLockedException, IOException {
+        long deadline = System.nanoTime() + lockWait.toNanos();
+        while (true) {
+            @Nullable Holder inTheWay;
+            long stepDeadline = gate.enter();
+            try {
+                inTheWay = QemuLocks.tryRead(posixFile);
+                if (inTheWay == null) {
+                    try {
+                        if (!FileVersion.of(posixFile.stat()).equals(version)) {
+                            throw new ContentChangedException(id);
+                        }
+                        step.run(stepDeadline);
+                        return;
+                    } finally {
+                        QemuLocks.release(posixFile);
+                    }
+                }
+            } finally {
+                gate.leave();
+            }
+            pauseOrGiveUp(deadline, inTheWay);
+        }
+    }
+
+    /// Pauses before another try, for a time that differs between those who wait.
+    private void pauseOrGiveUp(long deadline, Holder inTheWay) throws ImageLockedException {
+        if (System.nanoTime() - deadline >= 0) {
+            throw new ImageLockedException(id, inTheWay);
+        }
+        LockSupport.parkNanos(PAUSE_NANOS + ThreadLocalRandom.current().nextLong(PAUSE_NANOS));
+    }
+}

@@ -1,0 +1,130 @@
+package dev.dirtymap.posix;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/// The `struct statx` of `<linux/stat.h>`, as far as it is needed here. Unlike `struct stat` it is
+/// the same on every architecture.
+///
+/// | offset | size | field |
+/// | --- | --- | --- |
+/// | 28 | 2 | `stx_mode`: type and permissions |
+/// | 32 | 8 | `stx_ino` |
+/// | 40 | 8 | `stx_size` in bytes |
+/// | 48 | 8 | `stx_blocks` in units of 512 bytes |
+/// | 96 | 16 | `stx_ctime`: `s64` seconds, `u32` nanoseconds, padding |
+/// | 112 | 16 | `stx_mtime`: the same |
+/// | 136 | 4 | `stx_dev_major` |
+/// | 140 | 4 | `stx_dev_minor` |
+record Statx(
+        int mode,
+        int deviceMajor,
+        int deviceMinor,
+        long inode,
+        long size,
+        long blocks,
+        long modifiedSeconds,
+        int modifiedNanoOfSecond,
+        long changedSeconds,
+        int changedNanoOfSecond) {
+
+    static final long SIZE = 256;
+
+    /// `STATX_BASIC_STATS`: all that `stat` tells.
+    private static final int BASIC_STATS = 0x7ff;
+
+    // the type of a file, the high bits of its mode
+    private static final int S_IFMT = 0xf000;
+    private static final int S_IFDIR = 0x4000;
+    private static final int S_IFREG = 0x8000;
+
+    private static final long BLOCK_SIZE = 512;
+    private static final long NANOS_PER_SECOND = 1_000_000_000;
+
+    /// Of the file that `descriptor` holds.
+    static Statx of(int descriptor, String what) throws IOException {
+        return of(descriptor, new byte[0], Libc.AT_EMPTY_PATH, what);
+    }
+
+    /// Of `name` in the open folder `folder`; of a symbolic link itself, not of where it points.
+    static Statx at(int folder, byte[] name, String what) throws IOException {
+        return of(folder, name, Libc.AT_SYMLINK_NOFOLLOW, what);
+    }
+
+    private static Statx of(int folder, byte[] name, int flags, String what) throws IOException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment buffer = arena.allocate(SIZE, Long.BYTES);
+            int result = Libc.statx(folder, name, flags, BASIC_STATS, buffer);
+            if (result < 0) {
+                throw Errno.failure("statx", what, -result);
+            }
+            return parse(buffer);
+        }
+    }
+
+    static Statx parse(MemorySegment struct) {
+        return new Statx(
+                Short.toUnsignedInt(struct.get(JAVA_SHORT, 28)),
+                struct.get(JAVA_INT, 136),
+                struct.get(JAVA_INT, 140),
+                struct.get(JAVA_LONG, 32),
+                struct.get(JAVA_LONG, 40),
+                struct.get(JAVA_LONG, 48),
+                struct.get(JAVA_LONG, 112),
+                struct.get(JAVA_INT, 120),
+                struct.get(JAVA_LONG, 96),
+                struct.get(JAVA_INT, 104));
+    }
+
+    boolean isRegularFile() {
+        return (mode & S_IFMT) == S_IFREG;
+    }
+
+    boolean isFolder() {
+        return (mode & S_IFMT) == S_IFDIR;
+    }
+
+    /// Throws [IOException] for a time outside the years 1677 to 2262, which a `long` cannot count
+    /// in nanoseconds: anyone may set a file's modification time, so it is no defect of the
+    /// program.
+    FileStat toFileStat(String what) throws IOException {
+        try {
+            return new FileStat(
+                    device(),
+                    inode,
+                    size,
+                    Math.multiplyExact(blocks, BLOCK_SIZE),
+                    nanos(modifiedSeconds, modifiedNanoOfSecond),
+                    nanos(changedSeconds, changedNanoOfSecond));
+        } catch (ArithmeticException beyond) {
+            throw new IOException(
+                    what
+                            + ": its times must lie between the years 1677 and 2262 but were "
+                            + modifiedSeconds
+                            + " (modified) and "
+                            + changedSeconds
+                            + " (changed) seconds since 1970",
+                    beyond);
+        }
+    }
+
+    /// Joined as the C library's `makedev` does: the low 8 bits of the minor number, the low 12 of
+    /// the major, the rest of both.
+    private long device() {
+        long major = Integer.toUnsignedLong(deviceMajor);
+        long minor = Integer.toUnsignedLong(deviceMinor);
+        return (minor & 0xff)
+                | (major & 0xfff) << 8
+                | (minor & ~0xffL) << 12
+                | (major & ~0xfffL) << 32;
+    }
+
+    private static long nanos(long seconds, int nanoOfSecond) {
+        return Math.addExact(Math.multiplyExact(seconds, NANOS_PER_SECOND), nanoOfSecond);
+    }
+}
