@@ -17,9 +17,13 @@ record BitmapBody(
         @Schema(description = "The name as it stands in a path.") String id,
         @Schema(description = "The name; U+FFFD where it is not UTF-8.") String name,
         @Schema(description = "DIRTY_TRACKING, or UNKNOWN_n for the type number n.") String type,
-        @Schema(description = "Guest bytes that one bit stands for; absent if it is no legal number.")
+        @Schema(
+                        description =
+                                "Guest bytes that one bit stands for; absent if it is no legal number.")
                 @Nullable Long granularity,
-        @Schema(description = "Whether every program that writes to the disk must keep the bitmap up to date.")
+        @Schema(
+                        description =
+                                "Whether every program that writes to the disk must keep the bitmap up to date.")
                 boolean enabled,
         @Schema(
                         description =
@@ -29,12 +33,17 @@ record BitmapBody(
                                         + " without knowing bitmaps. UNSUPPORTED: unknown to us or QEMU."
                                         + " CORRUPT: it breaks the format.")
                 BitmapState state,
-        @Schema(description = "Dirty guest bytes; only of a CONSISTENT bitmap.") @Nullable Long dirtyBytes,
+        @Schema(description = "Dirty guest bytes; only of a CONSISTENT bitmap.")
+                @Nullable Long dirtyBytes,
         @Schema(description = "Maximal dirty extents; only of a CONSISTENT bitmap.")
                 @Nullable Long dirtyExtents,
-        @Schema(description = "Bytes of the file that hold the bits; absent where they were not looked up.")
+        @Schema(
+                        description =
+                                "Bytes of the file that hold the bits; absent where they were not looked up.")
                 @Nullable Long storedBytes,
-        @Schema(description = "Extra data of a bitmap of another type, in Base64, up to 4096 bytes.")
+        @Schema(
+                        description =
+                                "Extra data of a bitmap of another type, in Base64, up to 4096 bytes.")
                 @Nullable String extraData,
         @Schema(description = "Why the state is not CONSISTENT.") @Nullable String reason) {
 

@@ -3,8 +3,8 @@ package dev.dirtymap.http;
 import dev.dirtymap.images.BitmapContent;
 import dev.dirtymap.images.BitmapNotFoundException;
 import dev.dirtymap.images.Id;
-import dev.dirtymap.images.ImageView;
 import dev.dirtymap.images.ImageException;
+import dev.dirtymap.images.ImageView;
 import dev.dirtymap.images.Images;
 import dev.dirtymap.images.OpenImage;
 import dev.dirtymap.qcow2.Bitmap;
@@ -34,9 +34,7 @@ import org.springframework.web.bind.annotation.RestController;
 
 /// The bitmaps of an image.
 @RestController
-@RequestMapping(
-        path = "/v1/images/{image}/bitmaps",
-        produces = MediaType.APPLICATION_JSON_VALUE)
+@RequestMapping(path = "/v1/images/{image}/bitmaps", produces = MediaType.APPLICATION_JSON_VALUE)
 @Tag(name = "Bitmaps")
 class BitmapsController {
 
@@ -67,7 +65,9 @@ class BitmapsController {
                     @Schema(example = "100")
                     @Nullable Integer limit,
             @Parameter(description = "The nextCursor of the page before.") @Nullable String cursor,
-            @Parameter(description = "TOTALS adds dirtyBytes and dirtyExtents, which takes reading all bits.")
+            @Parameter(
+                            description =
+                                    "TOTALS adds dirtyBytes and dirtyExtents, which takes reading all bits.")
                     @Nullable Include include) {}
 
     /// One page of bitmaps.
@@ -75,7 +75,9 @@ class BitmapsController {
     record BitmapList(
             @Schema(description = "In the order of the image's bitmap directory.")
                     List<BitmapBody> bitmaps,
-            @Schema(description = "Send it back as cursor for the next page; absent on the last one.")
+            @Schema(
+                            description =
+                                    "Send it back as cursor for the next page; absent on the last one.")
                     @Nullable String nextCursor,
             @Schema(
                             description =
@@ -91,7 +93,8 @@ class BitmapsController {
                     "All bitmaps in directory order, each with its state and, where it cannot be trusted, the"
                             + " reason. A broken bitmap never hides the others.")
     ResponseEntity<BitmapList> list(
-            @Parameter(description = "The image's id.", example = "sample.qcow2") @PathVariable String image,
+            @Parameter(description = "The image's id.", example = "sample.qcow2") @PathVariable
+                    String image,
             @ParameterObject @Valid ListQuery query)
             throws ImageException, BitmapUnusableException, IOException {
         Id id = Ids.parse("image", image);
@@ -107,26 +110,26 @@ class BitmapsController {
                     "Its state, and of a CONSISTENT one how much is dirty, which is counted from all its bits"
                             + " in short steps under QEMU's reader lock.")
     ResponseEntity<BitmapBody> get(
-            @Parameter(description = "The image's id.", example = "sample.qcow2") @PathVariable String image,
-            @Parameter(description = "The bitmap's id.", example = "daily") @PathVariable String bitmap)
+            @Parameter(description = "The image's id.", example = "sample.qcow2") @PathVariable
+                    String image,
+            @Parameter(description = "The bitmap's id.", example = "daily") @PathVariable
+                    String bitmap)
             throws ImageException, BitmapUnusableException, IOException {
         Id imageId = Ids.parse("image", image);
         Id bitmapId = Ids.parse("bitmap", bitmap);
         return images.read(
                 imageId,
                 open ->
-                        Retry.onChange(
-                                () -> {
-                                    Found found = open.look(view -> find(view, bitmapId));
-                                    if (found.bitmaps.isEmpty()) {
-                                        throw new BitmapNotFoundException(imageId, bitmapId);
-                                    }
-                                    Bitmap first = found.bitmaps.getFirst();
-                                    BitmapBody body = BitmapBody.of(first, totals(open, found, first));
-                                    String etag =
-                                            Digest.etag(imageId, found.view.version(), body);
-                                    return ResponseEntity.ok().eTag(etag).body(body);
-                                }));
+                        Retry.onChange(() -> {
+                            Found found = open.look(view -> find(view, bitmapId));
+                            if (found.bitmaps.isEmpty()) {
+                                throw new BitmapNotFoundException(imageId, bitmapId);
+                            }
+                            Bitmap first = found.bitmaps.getFirst();
+                            BitmapBody body = BitmapBody.of(first, totals(open, found, first));
+                            String etag = Digest.etag(imageId, found.view.version(), body);
+                            return ResponseEntity.ok().eTag(etag).body(body);
+                        }));
     }
 
     /// Bitmaps of one view.
@@ -156,26 +159,24 @@ class BitmapsController {
 
     private static BitmapList page(OpenImage open, ListQuery query)
             throws ImageException, BitmapUnusableException, IOException {
-        return Retry.onChange(
-                () -> {
-                    Found found = open.look(view -> find(open.id(), view, query));
-                    long deadline = System.nanoTime() + MAX_NANOS;
-                    List<BitmapBody> bodies = new ArrayList<>();
-                    for (Bitmap bitmap : found.bitmaps) {
-                        boolean counted = query.include() == Include.TOTALS;
-                        if (counted && !bodies.isEmpty() && System.nanoTime() - deadline >= 0) {
-                            break;
-                        }
-                        bodies.add(
-                                BitmapBody.of(bitmap, counted ? totals(open, found, bitmap) : null));
-                    }
-                    int next = found.start + bodies.size();
-                    String cursor =
-                            next == found.count
-                                    ? null
-                                    : cursor(open.id(), next, found.bitmaps.get(bodies.size() - 1));
-                    return new BitmapList(bodies, cursor, found.reason);
-                });
+        return Retry.onChange(() -> {
+            Found found = open.look(view -> find(open.id(), view, query));
+            long deadline = System.nanoTime() + MAX_NANOS;
+            List<BitmapBody> bodies = new ArrayList<>();
+            for (Bitmap bitmap : found.bitmaps) {
+                boolean counted = query.include() == Include.TOTALS;
+                if (counted && !bodies.isEmpty() && System.nanoTime() - deadline >= 0) {
+                    break;
+                }
+                bodies.add(BitmapBody.of(bitmap, counted ? totals(open, found, bitmap) : null));
+            }
+            int next = found.start + bodies.size();
+            String cursor =
+                    next == found.count
+                            ? null
+                            : cursor(open.id(), next, found.bitmaps.get(bodies.size() - 1));
+            return new BitmapList(bodies, cursor, found.reason);
+        });
     }
 
     private static @Nullable Totals totals(OpenImage open, Found found, Bitmap bitmap)
@@ -199,8 +200,7 @@ class BitmapsController {
                 .seal();
     }
 
-    private static int resume(Id image, BitmapDirectory directory, String text)
-            throws IOException {
+    private static int resume(Id image, BitmapDirectory directory, String text) throws IOException {
         Cursor cursor = Cursor.open(text, CURSOR, 3);
         cursor.require(0, Digest.of(image), "image");
         int next = (int) cursor.number(1);

@@ -84,8 +84,10 @@ class BitsController {
                                         schema = @Schema(type = "string", format = "binary")))
             })
     void get(
-            @Parameter(description = "The image's id.", example = "sample.qcow2") @PathVariable String image,
-            @Parameter(description = "The bitmap's id.", example = "daily") @PathVariable String bitmap,
+            @Parameter(description = "The image's id.", example = "sample.qcow2") @PathVariable
+                    String image,
+            @Parameter(description = "The bitmap's id.", example = "daily") @PathVariable
+                    String bitmap,
             @Parameter(description = "One byte range, such as bytes=0-511.")
                     @RequestHeader(name = HttpHeaders.RANGE, required = false)
                     @Nullable String range,
@@ -97,7 +99,7 @@ class BitsController {
         images.read(
                 imageId,
                 open -> {
-                    BitmapContent content =  open.content(bitmapId);
+                    BitmapContent content = open.content(bitmapId);
                     String etag =
                             Digest.etag(
                                     imageId,
@@ -105,11 +107,9 @@ class BitsController {
                                     content.version(),
                                     content.bitmap().checksum());
                     response.setHeader(
-                            "Bitmap-Granularity",
-                            Long.toString(content.geometry().granularity()));
+                            "Bitmap-Granularity", Long.toString(content.geometry().granularity()));
                     response.setHeader(
-                            "Bitmap-Virtual-Size",
-                            Long.toString(content.geometry().virtualSize()));
+                            "Bitmap-Virtual-Size", Long.toString(content.geometry().virtualSize()));
                     response.setHeader(HttpHeaders.ACCEPT_RANGES, "bytes");
                     if (!new ServletWebRequest(request, response).checkNotModified(etag)) {
                         send(content, Span.of(range, request, etag, content), request, response);

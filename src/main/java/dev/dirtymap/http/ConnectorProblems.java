@@ -85,12 +85,11 @@ final class ConnectorProblems {
 
         @Override
         public void customize(TomcatServletWebServerFactory factory) {
-            factory.addContextCustomizers(
-                    context -> {
-                        if (context.getParent() instanceof StandardHost host) {
-                            host.setErrorReportValveClass(Valve.class.getName());
-                        }
-                    });
+            factory.addContextCustomizers(context -> {
+                if (context.getParent() instanceof StandardHost host) {
+                    host.setErrorReportValveClass(Valve.class.getName());
+                }
+            });
         }
     }
 

@@ -17,8 +17,7 @@ record Cursor(String kind, List<String> fields) {
 
     /// The text that clients send back: URL-safe.
     String seal() {
-        byte[] payload =
-                (kind + "\n" + String.join("\n", fields)).getBytes(StandardCharsets.UTF_8);
+        byte[] payload = (kind + "\n" + String.join("\n", fields)).getBytes(StandardCharsets.UTF_8);
         byte[] sealed =
                 ByteBuffer.allocate(CHECKSUM + payload.length)
                         .put(Digest.of(payload), 0, CHECKSUM)
@@ -45,8 +44,7 @@ record Cursor(String kind, List<String> fields) {
         if (!Arrays.equals(Digest.of(payload), 0, CHECKSUM, sealed, 0, CHECKSUM)) {
             throw invalid("it was altered, or is not one that this service made");
         }
-        List<String> parts =
-                List.of(new String(payload, StandardCharsets.UTF_8).split("\n", -1));
+        List<String> parts = List.of(new String(payload, StandardCharsets.UTF_8).split("\n", -1));
         Cursor cursor = new Cursor(parts.getFirst(), parts.subList(1, parts.size()));
         // Base64 has spare bits at its end: only the one true spelling is taken.
         if (!cursor.kind.equals(kind)
@@ -70,10 +68,7 @@ record Cursor(String kind, List<String> fields) {
     }
 
     static ProblemException invalid(String why) {
-        return new ProblemException(
-                        ProblemType.CURSOR_INVALID, "the cursor cannot be used: " + why)
-                .with(
-                        "errors",
-                        List.of(new ProblemException.ParameterError("cursor", why)));
+        return new ProblemException(ProblemType.CURSOR_INVALID, "the cursor cannot be used: " + why)
+                .with("errors", List.of(new ProblemException.ParameterError("cursor", why)));
     }
 }

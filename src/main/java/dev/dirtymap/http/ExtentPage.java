@@ -12,7 +12,8 @@ import org.jspecify.annotations.Nullable;
 /// One page of extents.
 @Schema(
         name = "ExtentPage",
-        description = "The extents of one span of the disk. Pages tile the window that was asked for.",
+        description =
+                "The extents of one span of the disk. Pages tile the window that was asked for.",
         requiredProperties = {
             "image",
             "imageId",
@@ -57,7 +58,9 @@ record ExtentPage(
                 @Nullable String nextCursor) {
 
     /// One extent.
-    @Schema(name = "Extent", requiredProperties = {"offset", "length"})
+    @Schema(
+            name = "Extent",
+            requiredProperties = {"offset", "length"})
     record ExtentBody(
             @Schema(description = "The first byte.") long offset,
             @Schema(description = "How many bytes.") long length,

@@ -52,7 +52,9 @@ class ExtentsController {
                     @Min(0)
                     @Schema(example = "0")
                     @Nullable Long offset,
-            @Parameter(description = "Guest bytes of the window; to the end of the disk by default.")
+            @Parameter(
+                            description =
+                                    "Guest bytes of the window; to the end of the disk by default.")
                     @Min(0)
                     @Schema(example = "5368709120")
                     @Nullable Long length,
@@ -66,7 +68,8 @@ class ExtentsController {
                                     "The nextCursor of the page before; other parameters may be left out or"
                                             + " repeated as they were, and limit may change.")
                     @Nullable String cursor,
-            @Parameter(description = "Which extents: DIRTY by default.") @Nullable Selection state) {}
+            @Parameter(description = "Which extents: DIRTY by default.")
+                    @Nullable Selection state) {}
 
     @GetMapping(
             path = "/v1/images/{image}/bitmaps/{bitmap}/extents",
@@ -79,8 +82,10 @@ class ExtentsController {
                             + " the list is whole when a page says complete. A cursor works after a restart"
                             + " and on other replicas, and is refused once the image has changed.")
     ResponseEntity<ExtentPage> list(
-            @Parameter(description = "The image's id.", example = "sample.qcow2") @PathVariable String image,
-            @Parameter(description = "The bitmap's id.", example = "daily") @PathVariable String bitmap,
+            @Parameter(description = "The image's id.", example = "sample.qcow2") @PathVariable
+                    String image,
+            @Parameter(description = "The bitmap's id.", example = "daily") @PathVariable
+                    String bitmap,
             @ParameterObject @Valid ExtentQuery query)
             throws ImageException, BitmapUnusableException, IOException {
         Id imageId = Ids.parse("image", image);

@@ -33,22 +33,27 @@ record ImageBody(
                                         + " may be stale; UNREADABLE: see reason.")
                 State state,
         @Schema(description = "Version of the format: 2 or 3.") @Nullable Integer version,
-        @Schema(description = "Size of the disk in bytes, as QEMU uses it.") @Nullable Long virtualSize,
+        @Schema(description = "Size of the disk in bytes, as QEMU uses it.")
+                @Nullable Long virtualSize,
         @Schema(description = "Length of the file in bytes.") @Nullable Long fileSize,
         @Schema(description = "Bytes that the file takes on disk.") @Nullable Long allocatedSize,
         @Schema(description = "Bytes of one cluster.") @Nullable Integer clusterSize,
         @Schema(description = "Bits of one refcount.") @Nullable Integer refcountBits,
-        @Schema(description = "How compressed clusters are packed.") @Nullable Compression compression,
+        @Schema(description = "How compressed clusters are packed.")
+                @Nullable Compression compression,
         @Schema(description = "Whether clusters are divided into 32 subclusters.")
                 @Nullable Boolean extendedL2,
         @Schema(description = "How guest data is encrypted. Bitmaps never are.")
                 @Nullable Encryption encryption,
         @Schema(description = "Where unallocated clusters are read from; absent if nowhere.")
                 @Nullable BackingFile backingFile,
-        @Schema(description = "The external file that holds the guest data; absent if this one does.")
+        @Schema(
+                        description =
+                                "The external file that holds the guest data; absent if this one does.")
                 @Nullable DataFile dataFile,
         @Schema(description = "The feature bits that are set.") @Nullable Features features,
-        @Schema(description = "How many internal snapshots there are.") @Nullable Integer snapshotCount,
+        @Schema(description = "How many internal snapshots there are.")
+                @Nullable Integer snapshotCount,
         @Schema(description = "How many bitmaps can be listed.") @Nullable Integer bitmapCount,
         @Schema(
                         description =
@@ -56,7 +61,8 @@ record ImageBody(
                                         + " unknown to us or QEMU; CORRUPT: at least one breaks the format.")
                 @Nullable BitmapsState bitmapsState,
         @Schema(description = "Whether QEMU's rules let it open the image.") boolean opensInQemu,
-        @Schema(description = "What is wrong, where, and what it must be.") @Nullable String reason) {
+        @Schema(description = "What is wrong, where, and what it must be.")
+                @Nullable String reason) {
 
     /// What can be done with an image.
     enum State {
@@ -83,7 +89,9 @@ record ImageBody(
             @Schema(description = "Bits that a program must know to open the image.")
                     List<String> incompatible,
             @Schema(description = "Bits that a program may ignore.") List<String> compatible,
-            @Schema(description = "Bits that a program that does not know them clears when it writes.")
+            @Schema(
+                            description =
+                                    "Bits that a program that does not know them clears when it writes.")
                     List<String> autoclear) {
 
         static Features of(Header header) {

@@ -3,9 +3,9 @@ package dev.dirtymap.http;
 import dev.dirtymap.http.ImageBody.Described;
 import dev.dirtymap.http.ImageBody.State;
 import dev.dirtymap.images.Id;
+import dev.dirtymap.images.ImageException;
 import dev.dirtymap.images.ImageNotFoundException;
 import dev.dirtymap.images.ImageUnreadableException;
-import dev.dirtymap.images.ImageException;
 import dev.dirtymap.images.Images;
 import dev.dirtymap.images.OpenImage;
 import dev.dirtymap.qcow2.BitmapUnusableException;
@@ -63,9 +63,13 @@ class ImagesController {
                     @Max(1000)
                     @Schema(example = "100")
                     @Nullable Integer limit,
-            @Parameter(description = "The nextCursor of the page before, with the same filters or none.")
+            @Parameter(
+                            description =
+                                    "The nextCursor of the page before, with the same filters or none.")
                     @Nullable String cursor,
-            @Parameter(description = "Only images whose name begins with these bytes, encoded like an id.")
+            @Parameter(
+                            description =
+                                    "Only images whose name begins with these bytes, encoded like an id.")
                     @Nullable String prefix,
             @Parameter(description = "Only images in this state.") @Nullable State state,
             @Parameter(description = "Only images whose bitmaps are in this state.")
@@ -126,9 +130,11 @@ class ImagesController {
     @Operation(
             operationId = "getImage",
             summary = "Get an image",
-            description = "What the file says about itself, and whether its bitmaps can be trusted.")
+            description =
+                    "What the file says about itself, and whether its bitmaps can be trusted.")
     ResponseEntity<ImageBody> get(
-            @Parameter(description = "The image's id.", example = "sample.qcow2") @PathVariable String image)
+            @Parameter(description = "The image's id.", example = "sample.qcow2") @PathVariable
+                    String image)
             throws ImageException, BitmapUnusableException, IOException {
         Id id = Ids.parse("image", image);
         Described described;

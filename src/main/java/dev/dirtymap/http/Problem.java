@@ -10,11 +10,15 @@ import java.util.Map;
 /// @param more further members that carry data, such as `errors`, `holder` or `virtualSize`
 @Schema(description = "An error: what happened, to what, and what to do next (RFC 9457).")
 record Problem(
-        @Schema(description = "Names the kind of problem; answers GET with a page that explains it.")
+        @Schema(
+                        description =
+                                "Names the kind of problem; answers GET with a page that explains it.")
                 String type,
         @Schema(description = "The kind of problem in a few words.") String title,
         @Schema(description = "The HTTP status.") int status,
-        @Schema(description = "What happened here: the image, the bitmap, the value and what was expected.")
+        @Schema(
+                        description =
+                                "What happened here: the image, the bitmap, the value and what was expected.")
                 String detail,
         @Schema(description = "The path of the request.") String instance,
         @Schema(description = "What to do next.") String remedy,

@@ -3,6 +3,7 @@ package dev.dirtymap.http;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 
 /// A request that is refused for what it says, found in this package.
 final class ProblemException extends RuntimeException {
@@ -22,9 +23,16 @@ final class ProblemException extends RuntimeException {
 
     /// A 400 for one parameter.
     static ProblemException invalid(String parameter, String message) {
-        return new ProblemException(
-                        ProblemType.INVALID_REQUEST, "%s: %s".formatted(parameter, message))
-                .with("errors", List.of(new ParameterError(parameter, message)));
+        return invalid(List.of(new ParameterError(parameter, message)));
+    }
+
+    /// A 400 for everything that is wrong with a request.
+    static ProblemException invalid(List<ParameterError> errors) {
+        String detail =
+                errors.stream()
+                        .map(error -> error.parameter() + ": " + error.message())
+                        .collect(Collectors.joining("; "));
+        return new ProblemException(ProblemType.INVALID_REQUEST, detail).with("errors", errors);
     }
 
     ProblemException with(String member, Object value) {

@@ -11,7 +11,6 @@ import dev.dirtymap.qcow2.BitmapUnusableException;
 import dev.dirtymap.qcow2.FormatException;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
-import java.util.List;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.http.HttpHeaders;
@@ -19,7 +18,6 @@ import org.springframework.http.HttpStatusCode;
 import org.springframework.http.MediaType;
 import org.springframework.http.ResponseEntity;
 import org.springframework.validation.BindException;
-import org.springframework.validation.FieldError;
 import org.springframework.web.ErrorResponse;
 import org.springframework.web.bind.annotation.ExceptionHandler;
 import org.springframework.web.bind.annotation.RestControllerAdvice;
@@ -40,7 +38,8 @@ class ProblemHandler {
             Exception failure, HttpServletRequest request, HttpServletResponse response)
             throws Exception {
         if (response.isCommitted()) {
-            // Too late for a problem: the container must cut the connection, so that nobody takes what was
+            // Too late for a problem: the container must cut the connection, so that nobody takes
+            // what was
             // sent for a whole answer.
             throw failure;
         }
@@ -56,13 +55,7 @@ class ProblemHandler {
     private static Problem problem(
             Exception failure, HttpServletRequest request, HttpHeaders headers) {
         return switch (failure) {
-            case ProblemException e -> {
-                Problem problem = about(e.type(), e, request);
-                for (var member : e.members().entrySet()) {
-                    problem = problem.with(member.getKey(), member.getValue());
-                }
-                yield problem;
-            }
+            case ProblemException e -> refused(e, request);
             case ImageNotFoundException e -> about(ProblemType.IMAGE_NOT_FOUND, e, request);
             case BitmapNotFoundException e -> about(ProblemType.BITMAP_NOT_FOUND, e, request);
             case ImageUnreadableException e -> about(ProblemType.IMAGE_UNREADABLE, e, request);
@@ -72,7 +65,7 @@ class ProblemHandler {
             case ImageLockedException e -> locked(e, request, headers);
             case LockLostException e -> locked(e.locked(), request, headers);
             case BitmapUnusableException e -> unusable(e, request, headers);
-            case BindException e -> invalid(e, request);
+            case BindException e -> refused(invalid(e), request);
             case NoResourceFoundException _ ->
                     Problem.of(
                             ProblemType.NOT_FOUND,
@@ -88,14 +81,15 @@ class ProblemHandler {
                 LOG.error("{} {} failed", request.getMethod(), request.getRequestURI(), failure);
                 yield Problem.of(
                         ProblemType.INTERNAL_ERROR,
-                        "%s: %s".formatted(failure.getClass().getSimpleName(), failure.getMessage()),
+                        "%s: %s"
+                                .formatted(
+                                        failure.getClass().getSimpleName(), failure.getMessage()),
                         request.getRequestURI());
             }
         };
     }
 
-    private static Problem about(
-            ProblemType type, Exception failure, HttpServletRequest request) {
+    private static Problem about(ProblemType type, Exception failure, HttpServletRequest request) {
         return Problem.of(type, String.valueOf(failure.getMessage()), request.getRequestURI());
     }
 
@@ -122,29 +116,25 @@ class ProblemHandler {
         return about(type, e, request).with("state", e.state());
     }
 
-    private static Problem invalid(BindException e, HttpServletRequest request) {
-        List<ParameterError> errors =
-                e.getFieldErrors().stream().map(ProblemHandler::parameterError).toList();
-        String detail =
-                String.join(
-                        "; ",
-                        errors.stream().map(f -> f.parameter() + ": " + f.message()).toList());
-        return Problem.of(ProblemType.INVALID_REQUEST, detail, request.getRequestURI())
-                .with("errors", errors);
+    private static ProblemException invalid(BindException e) {
+        return ProblemException.invalid(
+                e.getFieldErrors().stream()
+                        .map(field ->
+                                new ParameterError(
+                                        field.getField(),
+                                        "%s, but was '%s'"
+                                                .formatted(
+                                                        field.getDefaultMessage(),
+                                                        field.getRejectedValue())))
+                        .toList());
     }
 
-    private static ParameterError parameterError(FieldError error) {
-        String message;
-        if (error.isBindingFailure()) {
-            Throwable cause = error.unwrap(Exception.class);
-            while (cause.getCause() != null) {
-                cause = cause.getCause();
-            }
-            message = String.valueOf(cause.getMessage());
-        } else {
-            message = "%s, but was '%s'".formatted(error.getDefaultMessage(), error.getRejectedValue());
+    private static Problem refused(ProblemException e, HttpServletRequest request) {
+        Problem problem = about(e.type(), e, request);
+        for (var member : e.members().entrySet()) {
+            problem = problem.with(member.getKey(), member.getValue());
         }
-        return new ParameterError(error.getField(), message);
+        return problem;
     }
 
     private static Problem ofStatus(

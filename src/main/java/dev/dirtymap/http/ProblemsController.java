@@ -25,14 +25,14 @@ class ProblemsController {
             description = "A page that says what the problem means and what to do next.")
     ResponseEntity<String> explain(
             @Parameter(description = "The last part of a problem's type.", example = "image-locked")
-                    @PathVariable String slug) {
+                    @PathVariable
+                    String slug) {
         ProblemType type =
                 ProblemType.ofSlug(slug)
-                        .orElseThrow(
-                                () ->
-                                        new ProblemException(
-                                                ProblemType.NOT_FOUND,
-                                                "there is no problem type of this name"));
+                        .orElseThrow(() ->
+                                new ProblemException(
+                                        ProblemType.NOT_FOUND,
+                                        "there is no problem type of this name"));
         String page =
                 """
                 <!doctype html>

@@ -1,5 +1,6 @@
 package dev.dirtymap.http;
 
+import dev.dirtymap.http.ProblemException.ParameterError;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 import java.lang.reflect.RecordComponent;
@@ -7,31 +8,29 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
-import java.util.TreeSet;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 import org.springdoc.core.annotations.ParameterObject;
 import org.springframework.core.MethodParameter;
-import org.springframework.core.convert.converter.ConverterFactory;
-import org.springframework.core.convert.converter.Converter;
-import org.springframework.format.FormatterRegistry;
+import org.springframework.http.HttpHeaders;
 import org.springframework.stereotype.Component;
 import org.springframework.web.method.HandlerMethod;
 import org.springframework.web.servlet.HandlerInterceptor;
 import org.springframework.web.servlet.config.annotation.InterceptorRegistry;
 import org.springframework.web.servlet.config.annotation.WebMvcConfigurer;
 
-/// Takes parameters literally: unknown and repeated ones are refused, numbers are digits, enums are spelt as
-/// documented. What Spring would guess at ("on", "0x10", an empty string for nothing) is an error here, so
-/// that a typo never changes a meaning.
+/// Takes parameters literally: unknown and repeated ones are refused, numbers are decimal digits, enums are
+/// spelt as documented. What Spring would guess at ("on", "0x10", an empty string for nothing) is an error
+/// here, so that a typo never changes a meaning. Ranges are checked later, where they are declared.
 @Component
 class StrictParameters implements WebMvcConfigurer, HandlerInterceptor {
 
-    private static final Pattern DIGITS = Pattern.compile("0|[1-9][0-9]{0,18}");
+    private static final Pattern DIGITS = Pattern.compile("0|[1-9][0-9]*");
 
-    private final Map<Class<?>, Set<String>> recordParameters = new ConcurrentHashMap<>();
+    private final Map<HandlerMethod, Map<String, Class<?>>> known = new ConcurrentHashMap<>();
 
     @Override
     public void addInterceptors(InterceptorRegistry registry) {
@@ -39,115 +38,87 @@ class StrictParameters implements WebMvcConfigurer, HandlerInterceptor {
     }
 
     @Override
-    public void addFormatters(FormatterRegistry registry) {
-        registry.addConverter(String.class, Long.class, StrictParameters::wholeNumber);
-        registry.addConverter(
-                String.class,
-                Integer.class,
-                text -> Math.toIntExact(Math.min(wholeNumber(text), Integer.MAX_VALUE)));
-        registry.addConverter(String.class, Boolean.class, StrictParameters::truth);
-        registry.addConverterFactory(new EnumNames());
-    }
-
-    private static Long wholeNumber(String text) {
-        if (DIGITS.matcher(text).matches()) {
-            try {
-                return Long.valueOf(text);
-            } catch (NumberFormatException tooLarge) {
-                throw new IllegalArgumentException(
-                        "must be at most %d, but was '%s'".formatted(Long.MAX_VALUE, text), tooLarge);
-            }
-        }
-        throw new IllegalArgumentException(
-                "must be a whole number of decimal digits, but was '%s'".formatted(text));
-    }
-
-    private static Boolean truth(String text) {
-        return switch (text) {
-            case "true" -> true;
-            case "false" -> false;
-            default ->
-                    throw new IllegalArgumentException(
-                            "must be true or false, but was '%s'".formatted(text));
-        };
-    }
-
-    @SuppressWarnings({"rawtypes", "unchecked"})
-    private static final class EnumNames implements ConverterFactory<String, Enum> {
-
-        @Override
-        public <E extends Enum> Converter<String, E> getConverter(Class<E> type) {
-            return text -> {
-                for (E constant : type.getEnumConstants()) {
-                    if (constant.name().equals(text)) {
-                        return constant;
-                    }
-                }
-                throw new IllegalArgumentException(
-                        "must be one of %s, but was '%s'"
-                                .formatted(
-                                        Arrays.stream(type.getEnumConstants())
-                                                .map(Enum::name)
-                                                .collect(Collectors.joining(", ")),
-                                        text));
-            };
-        }
-    }
-
-    @Override
     public boolean preHandle(
             HttpServletRequest request, HttpServletResponse response, Object handler) {
+        // Spring would name a download "f.txt" where an id looks like a file name.
+        response.setHeader(HttpHeaders.CONTENT_DISPOSITION, "inline");
         if (handler instanceof HandlerMethod method) {
             if (request.getRequestURI().indexOf(';') >= 0) {
                 throw ProblemException.invalid(
                         "path", "must not contain ';', which in an id is written ~3B");
             }
-            Set<String> known = known(method);
-            List<ProblemException.ParameterError> errors = new ArrayList<>();
-            for (Map.Entry<String, String[]> given : request.getParameterMap().entrySet()) {
-                String name = given.getKey();
-                if (!known.contains(name)) {
-                    String must =
-                            known.isEmpty()
-                                    ? "this operation takes no parameters"
-                                    : "this operation takes " + String.join(", ", known);
-                    errors.add(
-                            new ProblemException.ParameterError(
-                                    name, "is not a parameter; " + must));
-                } else if (given.getValue().length > 1) {
-                    errors.add(
-                            new ProblemException.ParameterError(
-                                    name,
-                                    "must be given once, but was given %d times"
-                                            .formatted(given.getValue().length)));
-                }
-            }
-            if (!errors.isEmpty()) {
-                throw new ProblemException(
-                                ProblemType.INVALID_REQUEST,
-                                errors.stream()
-                                        .map(e -> e.parameter() + " " + e.message())
-                                        .collect(Collectors.joining("; ")))
-                        .with("errors", errors);
-            }
+            check(request, known.computeIfAbsent(method, StrictParameters::parameters));
         }
         return true;
     }
 
-    /// The query parameters of a handler: the components of its parameter records.
-    private Set<String> known(HandlerMethod method) {
-        Set<String> known = new TreeSet<>();
-        for (MethodParameter parameter : method.getMethodParameters()) {
-            if (parameter.hasParameterAnnotation(ParameterObject.class)) {
-                known.addAll(
-                        recordParameters.computeIfAbsent(
-                                parameter.getParameterType(),
-                                type ->
-                                        Arrays.stream(type.getRecordComponents())
-                                                .map(RecordComponent::getName)
-                                                .collect(Collectors.toUnmodifiableSet())));
+    private static void check(HttpServletRequest request, Map<String, Class<?>> known) {
+        List<ParameterError> errors = new ArrayList<>();
+        for (Map.Entry<String, String[]> given : request.getParameterMap().entrySet()) {
+            String name = given.getKey();
+            Class<?> type = known.get(name);
+            String wrong;
+            if (type == null) {
+                wrong =
+                        known.isEmpty()
+                                ? "is not a parameter; this operation takes none"
+                                : "is not a parameter; this operation takes "
+                                        + String.join(", ", known.keySet());
+            } else if (given.getValue().length > 1) {
+                wrong =
+                        "must be given once, but was given %d times"
+                                .formatted(given.getValue().length);
+            } else {
+                wrong = wrong(type, given.getValue()[0]);
+            }
+            if (wrong != null) {
+                errors.add(new ParameterError(name, wrong));
             }
         }
-        return known;
+        if (!errors.isEmpty()) {
+            throw ProblemException.invalid(errors);
+        }
+    }
+
+    /// What is wrong with a value of this type; null if nothing is.
+    private static @Nullable String wrong(Class<?> type, String value) {
+        if (type == Long.class || type == Integer.class) {
+            long max = type == Long.class ? Long.MAX_VALUE : Integer.MAX_VALUE;
+            if (!DIGITS.matcher(value).matches()) {
+                return "must be a whole number of decimal digits, but was '%s'".formatted(value);
+            }
+            String largest = Long.toString(max);
+            boolean tooLarge =
+                    value.length() > largest.length()
+                            || (value.length() == largest.length() && value.compareTo(largest) > 0);
+            return tooLarge ? "must be at most %d, but was '%s'".formatted(max, value) : null;
+        }
+        if (type == Boolean.class) {
+            return value.equals("true") || value.equals("false")
+                    ? null
+                    : "must be true or false, but was '%s'".formatted(value);
+        }
+        if (type.isEnum()) {
+            List<String> names =
+                    Arrays.stream(type.getEnumConstants()).map(c -> ((Enum<?>) c).name()).toList();
+            return names.contains(value)
+                    ? null
+                    : "must be one of %s, but was '%s'".formatted(String.join(", ", names), value);
+        }
+        return null;
+    }
+
+    /// The query parameters of a handler: the components of its parameter records.
+    private static Map<String, Class<?>> parameters(HandlerMethod method) {
+        return Arrays.stream(method.getMethodParameters())
+                .filter(parameter -> parameter.hasParameterAnnotation(ParameterObject.class))
+                .map(MethodParameter::getParameterType)
+                .flatMap(type -> Arrays.stream(type.getRecordComponents()))
+                .collect(
+                        Collectors.toMap(
+                                RecordComponent::getName,
+                                RecordComponent::getType,
+                                (one, _) -> one,
+                                TreeMap::new));
     }
 }

@@ -1,7 +1,7 @@
 package dev.dirtymap.images;
 
-import dev.dirtymap.qcow2.Bitmap;
 import dev.dirtymap.qcow2.BitRun;
+import dev.dirtymap.qcow2.Bitmap;
 import dev.dirtymap.qcow2.BitmapReader;
 import dev.dirtymap.qcow2.ExtentScanner.BitSource;
 import dev.dirtymap.qcow2.Geometry;

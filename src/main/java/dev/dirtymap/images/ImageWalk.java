@@ -74,7 +74,8 @@ final class ImageWalk {
 
     private static byte[] join(byte[] folder, FolderEntry entry) {
         byte[] name = entry.name();
-        byte[] path = Arrays.copyOf(folder, folder.length + name.length + (entry.isFolder() ? 1 : 0));
+        byte[] path =
+                Arrays.copyOf(folder, folder.length + name.length + (entry.isFolder() ? 1 : 0));
         System.arraycopy(name, 0, path, folder.length, name.length);
         if (entry.isFolder()) {
             path[path.length - 1] = '/';

@@ -28,7 +28,9 @@ public class Images implements DisposableBean {
     Images(ImagesProperties properties) throws IOException {
         Path configured = properties.root();
         this.rootPath =
-                configured == null ? SampleFolder.ensure() : configured.toAbsolutePath().normalize();
+                configured == null
+                        ? SampleFolder.ensure()
+                        : configured.toAbsolutePath().normalize();
         this.root = openRoot(rootPath, configured != null);
         this.lockWait = properties.lockWait();
     }

@@ -136,12 +136,10 @@ public final class OpenImage {
         while (true) {
             record Found(@Nullable Bitmap bitmap, ImageView view) {}
             Found found =
-                    look(
-                            view -> {
-                                int at = view.image().bitmaps().find(bitmap.name());
-                                return new Found(
-                                        at < 0 ? null : view.image().bitmaps().get(at), view);
-                            });
+                    look(view -> {
+                        int at = view.image().bitmaps().find(bitmap.name());
+                        return new Found(at < 0 ? null : view.image().bitmaps().get(at), view);
+                    });
             if (found.bitmap == null) {
                 throw new BitmapNotFoundException(id, bitmap);
             }

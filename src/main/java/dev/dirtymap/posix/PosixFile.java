@@ -58,9 +58,6 @@ public final class PosixFile implements AutoCloseable {
     /// way, or changes their lock on it right now. Throws [NonWritableChannelException] when the
     /// file was not opened for writing.
     public boolean tryLockExclusive(long offset) throws IOException {
-        if (!writable) {
-            throw new NonWritableChannelException();
-        }
         return tryLock(Libc.F_WRLCK, offset);
     }
 
@@ -114,7 +111,7 @@ public final class PosixFile implements AutoCloseable {
 
     private boolean tryLock(short type, long offset) throws IOException {
         requireRange(offset, 1);
-        int result = descriptor.with(number -> Libc.setLock(number, type, offset, 1));
+        int result = descriptor.with(number -> setLock(number, type, offset));
         if (result == -Errno.EAGAIN.number() || result == -Errno.EACCES.number()) {
             return false;
         }
@@ -122,6 +119,13 @@ public final class PosixFile implements AutoCloseable {
             throw Errno.failure("fcntl(F_OFD_SETLK)", what, -result);
         }
         return true;
+    }
+
+    private int setLock(int number, short type, long offset) {
+        if (type == Libc.F_WRLCK && !writable) {
+            throw new NonWritableChannelException();
+        }
+        return Libc.setLock(number, type, offset, 1);
     }
 
     private boolean isObstacle(short type, long offset) throws IOException {

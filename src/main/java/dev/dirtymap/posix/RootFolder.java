@@ -93,15 +93,16 @@ public final class RootFolder implements AutoCloseable {
     /// [NoSuchFileException] when there is no such folder (any more),
     /// [java.nio.file.AccessDeniedException] when it must not be read.
     public List<FolderEntry> list(byte[] relativePath) throws IOException {
-        String what = Errno.shown(relativePath);
         boolean rootItself = relativePath.length == 0;
+        byte[] path = rootItself ? ITSELF : relativePath;
+        String what = Errno.shown(path);
         if (!rootItself && !hasProperParts(relativePath)) {
             throw new NoSuchFileException(what);
         }
         // O_DIRECTORY makes the kernel refuse all else before it opens anything.
         try (Descriptor folder =
                 openBeneath(
-                        rootItself ? ITSELF : relativePath,
+                        path,
                         Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC,
                         what)) {
             return folder.with(number -> FolderReader.read(number, what));

@@ -202,8 +202,7 @@ public final class BitmapDirectory {
                     case CORRUPT -> first(violations, Effect.CORRUPT).toString();
                     case UNSUPPORTED -> first(violations, Effect.UNSUPPORTED).toString();
                 };
-        Bitmap bitmap =
-                new Bitmap(name, entry, geometry, state, reason, table, extraData(entry));
+        Bitmap bitmap = new Bitmap(name, entry, geometry, state, reason, table, extraData(entry));
         return new Judged(
                 bitmap,
                 violations.stream().noneMatch(v -> v.rule().inQemu() == Rule.InQemu.REFUSED));

@@ -49,8 +49,7 @@ record DirectoryIndex(
                 violation = pastEnd(at, extension, window);
                 break;
             }
-            DirectoryEntry entry =
-                    DirectoryEntry.parse(at, window.view(at, DirectoryEntry.SIZE));
+            DirectoryEntry entry = DirectoryEntry.parse(at, window.view(at, DirectoryEntry.SIZE));
             if (entry.length() > end - at) {
                 violation = sum(first, at + entry.length() - first, extension);
                 break;
@@ -90,8 +89,7 @@ record DirectoryIndex(
     }
 
     private static Violation sum(long first, long sum, BitmapsExtension extension) {
-        return Violation.of(
-                Rule.DIRECTORY_SUM, first, sum, "here " + extension.directorySize());
+        return Violation.of(Rule.DIRECTORY_SUM, first, sum, "here " + extension.directorySize());
     }
 
     private static Violation pastEnd(long at, BitmapsExtension extension, Window window) {

@@ -86,7 +86,8 @@ public record Header(
             require(window.holds(0, headerLength), Rule.HEADER_TRUNCATED, 0, window.fileSize());
         }
         boolean typed = headerLength > COMPRESSION_TYPE_OFFSET;
-        ByteBuffer bytes = window.view(0, version == 2 ? V2_LENGTH : V3_MIN_LENGTH + (typed ? 1 : 0));
+        ByteBuffer bytes =
+                window.view(0, version == 2 ? V2_LENGTH : V3_MIN_LENGTH + (typed ? 1 : 0));
         Header header =
                 new Header(
                         version,
@@ -138,8 +139,7 @@ public record Header(
                 (long) refcountTableClusters << clusterBits,
                 Rule.REFCOUNT_TABLE_OFFSET,
                 48);
-        require(
-                u32(snapshotCount) <= MAX_SNAPSHOTS, Rule.SNAPSHOT_COUNT, 60, u32(snapshotCount));
+        require(u32(snapshotCount) <= MAX_SNAPSHOTS, Rule.SNAPSHOT_COUNT, 60, u32(snapshotCount));
         requireTable(
                 snapshotsOffset,
                 (long) snapshotCount * SNAPSHOT_HEADER_BYTES,
@@ -164,7 +164,11 @@ public record Header(
             throw Violation.ofHex(Rule.INCOMPATIBLE_FEATURES, 72, incompatibleFeatures)
                     .asException();
         }
-        require(compressionType <= 1, Rule.COMPRESSION_TYPE, COMPRESSION_TYPE_OFFSET, compressionType);
+        require(
+                compressionType <= 1,
+                Rule.COMPRESSION_TYPE,
+                COMPRESSION_TYPE_OFFSET,
+                compressionType);
         if (has(Feature.COMPRESSION_TYPE) != (compressionType != 0)) {
             throw Violation.ofHex(Rule.COMPRESSION_BIT, 72, incompatibleFeatures).asException();
         }
@@ -173,7 +177,11 @@ public record Header(
                 Rule.EXTENDED_L2_CLUSTER_BITS,
                 20,
                 clusterBits);
-        require(refcountOrder >= 0 && refcountOrder <= 6, Rule.REFCOUNT_ORDER, 96, u32(refcountOrder));
+        require(
+                refcountOrder >= 0 && refcountOrder <= 6,
+                Rule.REFCOUNT_ORDER,
+                96,
+                u32(refcountOrder));
         if (has(Feature.RAW_DATA_FILE) && !has(Feature.DATA_FILE)) {
             throw Violation.ofHex(Rule.RAW_DATA_FILE, 88, autoclearFeatures).asException();
         }

@@ -45,8 +45,7 @@ public record Image(
             return null;
         }
         if (!window.holds(header.backingFileOffset(), header.backingFileSize())) {
-            throw Violation.of(
-                            Rule.HEADER_TRUNCATED, header.backingFileOffset(), window.fileSize())
+            throw Violation.of(Rule.HEADER_TRUNCATED, header.backingFileOffset(), window.fileSize())
                     .asException();
         }
         byte[] name = window.copy(header.backingFileOffset(), header.backingFileSize());

@@ -30,7 +30,8 @@ public final class NewImage {
         }
         if (Integer.bitCount(clusterSize) != 1 || clusterSize < 512 || clusterSize > 2 << 20) {
             throw new IllegalArgumentException(
-                    "clusterSize must be a power of two from 512 to 2097152 but was " + clusterSize);
+                    "clusterSize must be a power of two from 512 to 2097152 but was "
+                            + clusterSize);
         }
         this.virtualSize = virtualSize;
         this.clusterBits = Integer.numberOfTrailingZeros(clusterSize);
@@ -43,7 +44,8 @@ public final class NewImage {
     public NewImage bitmap(String name, long granularity, boolean enabled, List<Extent> dirty) {
         if (Long.bitCount(granularity) != 1 || granularity < 512 || granularity > 1L << 31) {
             throw new IllegalArgumentException(
-                    "granularity must be a power of two from 512 to 2147483648 but was " + granularity);
+                    "granularity must be a power of two from 512 to 2147483648 but was "
+                            + granularity);
         }
         Geometry geometry =
                 new Geometry(virtualSize, Long.numberOfTrailingZeros(granularity), clusterBits);
@@ -85,7 +87,10 @@ public final class NewImage {
         long l1Table = (1 + tableClusters + blocks) << clusterBits;
         long directory = l1Table + (afterL1 << clusterBits);
 
-        write(channel, 0, header(l1Size, l1Table, refcountTable, tableClusters, directorySize, directory));
+        write(
+                channel,
+                0,
+                header(l1Size, l1Table, refcountTable, tableClusters, directorySize, directory));
         ByteBuffer table = ByteBuffer.allocate(Math.toIntExact(blocks * Long.BYTES));
         for (long block = 0; block < blocks; block++) {
             table.putLong(firstBlock + (block << clusterBits));
@@ -122,7 +127,8 @@ public final class NewImage {
         return header.putLong(0).flip();
     }
 
-    private void writeRefcounts(FileChannel channel, long offset, long clusters) throws IOException {
+    private void writeRefcounts(FileChannel channel, long offset, long clusters)
+            throws IOException {
         ByteBuffer block = ByteBuffer.allocate(1 << clusterBits);
         for (long i = 0; i < clusters && block.hasRemaining(); i++) {
             block.putShort((short) 1);

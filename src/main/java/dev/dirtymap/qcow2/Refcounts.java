@@ -35,8 +35,7 @@ public final class Refcounts {
         if (clusterIndex < 0 || tableIndex >= tableEntries) {
             return 0;
         }
-        long block =
-                longAt(header.refcountTableOffset() + tableIndex * Long.BYTES) & OFFSET_MASK;
+        long block = longAt(header.refcountTableOffset() + tableIndex * Long.BYTES) & OFFSET_MASK;
         if (block <= 0 || (block & (header.clusterSize() - 1)) != 0) {
             return 0;
         }
@@ -49,10 +48,7 @@ public final class Refcounts {
             return word;
         }
         int inWord = (int) bit & 63;
-        int shift =
-                width >= 8
-                        ? 64 - width - inWord
-                        : (7 - inWord / 8) * 8 + inWord % 8;
+        int shift = width >= 8 ? 64 - width - inWord : (7 - inWord / 8) * 8 + inWord % 8;
         return word >>> shift & ((1L << width) - 1);
     }
 

@@ -16,7 +16,11 @@ public enum Rule {
     VERSION(UNREADABLE, REFUSED, "header", "version", "2 or 3"),
     CLUSTER_BITS(UNREADABLE, REFUSED, "header", "cluster_bits", "9 to 21"),
     HEADER_LENGTH(
-            UNREADABLE, REFUSED, "header", "header_length", "at least 104 and at most the cluster size"),
+            UNREADABLE,
+            REFUSED,
+            "header",
+            "header_length",
+            "at least 104 and at most the cluster size"),
     BACKING_FILE_OFFSET(
             UNREADABLE, REFUSED, "header", "backing_file_offset", "at most the cluster size"),
     BACKING_FILE_SIZE(
@@ -49,7 +53,11 @@ public enum Rule {
             "refcount_table_clusters",
             "1 or more, with a table of at most 8 MiB"),
     REFCOUNT_TABLE_OFFSET(
-            UNREADABLE, REFUSED, "header", "refcount_table_offset", "a multiple of the cluster size"),
+            UNREADABLE,
+            REFUSED,
+            "header",
+            "refcount_table_offset",
+            "a multiple of the cluster size"),
     SNAPSHOT_COUNT(UNREADABLE, REFUSED, "header", "nb_snapshots", "at most 65536"),
     SNAPSHOTS_OFFSET(
             UNREADABLE, REFUSED, "header", "snapshots_offset", "a multiple of the cluster size"),
@@ -91,12 +99,10 @@ public enum Rule {
             "accompanied by a LUKS header extension when it is 2"),
 
     // Snapshot table.
-    SNAPSHOT_PAST_END(
-            UNREADABLE, OPENS, "snapshot table", "entry", "within the file"),
+    SNAPSHOT_PAST_END(UNREADABLE, OPENS, "snapshot table", "entry", "within the file"),
     SNAPSHOT_EXTRA_DATA(
             UNREADABLE, REFUSED, "snapshot table", "extra_data_size", "at most 1024 bytes"),
-    SNAPSHOT_TABLE_SIZE(
-            UNREADABLE, REFUSED, "snapshot table", "size", "at most 64 MiB"),
+    SNAPSHOT_TABLE_SIZE(UNREADABLE, REFUSED, "snapshot table", "size", "at most 64 MiB"),
 
     // Bitmaps extension and directory: the image can be read, its bitmaps as far as they go.
     BITMAPS_EXTENSION_LENGTH(CORRUPT, REFUSED, "bitmaps extension", "length", "24"),
@@ -109,19 +115,14 @@ public enum Rule {
     BITMAP_COUNT(CORRUPT, REFUSED, "bitmaps extension", "nb_bitmaps", "1 to 65535"),
     BITMAPS_RESERVED(CORRUPT, REFUSED, "bitmaps extension", "reserved field", "0"),
     DIRECTORY_SIZE(
-            CORRUPT,
-            REFUSED,
-            "bitmaps extension",
-            "bitmap_directory_size",
-            "1 to 67107840 bytes"),
+            CORRUPT, REFUSED, "bitmaps extension", "bitmap_directory_size", "1 to 67107840 bytes"),
     DIRECTORY_OFFSET(
             CORRUPT,
             REFUSED,
             "bitmaps extension",
             "bitmap_directory_offset",
             "a multiple of the cluster size and not 0"),
-    DIRECTORY_PAST_END(
-            CORRUPT, REFUSED, "bitmap directory", "end", "within the file"),
+    DIRECTORY_PAST_END(CORRUPT, REFUSED, "bitmap directory", "end", "within the file"),
     DIRECTORY_SUM(
             CORRUPT,
             REFUSED,
@@ -187,13 +188,13 @@ public enum Rule {
     TABLE_ENTRY_RESERVED(
             CORRUPT, REFUSED, "bitmap table entry", "reserved bits (1 to 8, 56 to 63)", "0"),
     TABLE_ENTRY_ALL_ONES(
-            CORRUPT, REFUSED, "bitmap table entry", "bit 0 (all ones)", "0 when there is an offset"),
-    TABLE_ENTRY_OFFSET(
             CORRUPT,
             REFUSED,
             "bitmap table entry",
-            "offset",
-            "a multiple of the cluster size"),
+            "bit 0 (all ones)",
+            "0 when there is an offset"),
+    TABLE_ENTRY_OFFSET(
+            CORRUPT, REFUSED, "bitmap table entry", "offset", "a multiple of the cluster size"),
     DATA_PAST_END(CORRUPT, OPENS, "bitmap data", "end", "within the file");
 
     /// What a broken rule makes of the thing it speaks of.

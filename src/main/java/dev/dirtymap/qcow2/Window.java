@@ -61,7 +61,8 @@ final class Window {
         byte[] result = new byte[count];
         if (file.read(offset, ByteBuffer.wrap(result)) < count) {
             throw new IOException(
-                    "the file ended while %d bytes at offset %d were read".formatted(count, offset));
+                    "the file ended while %d bytes at offset %d were read"
+                            .formatted(count, offset));
         }
         return result;
     }
