@@ -58,7 +58,7 @@ record DirectoryIndex(
                 violation = pastEnd(at, extension, window);
                 break;
             }
-            sha.update(window.copy(entry.nameOffset(), entry.nameSize()));
+            sha.update(window.view(entry.nameOffset(), entry.nameSize()));
             ByteBuffer digest = ByteBuffer.wrap(sha.digest());
             Integer twin =
                     names.putIfAbsent(new NameDigest(digest.getLong(), digest.getLong()), count);
