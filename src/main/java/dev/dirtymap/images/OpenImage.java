@@ -178,10 +178,7 @@ public final class OpenImage {
                 inTheWay = QemuLocks.tryRead(posixFile);
                 if (inTheWay == null) {
                     try {
-                        if (!FileVersion.of(posixFile.stat()).equals(version)) {
-                            throw new ContentChangedException(id);
-                        }
-                        step.run(stepDeadline);
+                        run(step, version, stepDeadline);
                         return;
                     } finally {
                         QemuLocks.release(posixFile);
@@ -191,6 +188,25 @@ public final class OpenImage {
                 gate.leave();
             }
             pauseOrGiveUp(deadline, inTheWay);
+        }
+    }
+
+    /// Runs a step between two looks at the file: a program that asks for no lock may change it even now, and
+    /// what was read then, or the failure to read it, means nothing.
+    private void run(Step step, FileVersion version, long deadlineNanos) throws IOException {
+        requireUnchanged(version);
+        try {
+            step.run(deadlineNanos);
+        } catch (IOException e) {
+            requireUnchanged(version);
+            throw e;
+        }
+        requireUnchanged(version);
+    }
+
+    private void requireUnchanged(FileVersion version) throws IOException {
+        if (!FileVersion.of(posixFile.stat()).equals(version)) {
+            throw new ContentChangedException(id);
         }
     }
 

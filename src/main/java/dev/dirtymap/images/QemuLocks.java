@@ -32,8 +32,14 @@ final class QemuLocks {
     /// Takes the locks of a reader without waiting, as QEMU does: first all locks, then the tests, so that
     /// of two programs that race at least one notices.
     ///
+    /// While a program is seen to be in the way no lock is taken at all: even a short one could make that
+    /// program fail, should it ask for another permission in that very moment.
+    ///
     /// @return null on success, else who is in the way; then no lock is left
     static @Nullable Holder tryRead(PosixFile file) throws IOException {
+        if (isReadingForbidden(file)) {
+            return Holder.OTHER_PROGRAM;
+        }
         boolean taken = false;
         try {
             if (!file.tryLockShared(SERVICE)) {
@@ -43,15 +49,17 @@ final class QemuLocks {
                     file.tryLockShared(USES_CONSISTENT_READ)
                             && file.tryLockShared(FORBIDS_WRITE)
                             && file.tryLockShared(FORBIDS_RESIZE)
-                            && !file.isLockedByOthers(FORBIDS_CONSISTENT_READ)
-                            && !file.isLockedByOthers(USES_WRITE)
-                            && !file.isLockedByOthers(USES_RESIZE);
+                            && !isReadingForbidden(file);
             return taken ? null : Holder.OTHER_PROGRAM;
         } finally {
             if (!taken) {
                 release(file);
             }
         }
+    }
+
+    private static boolean isReadingForbidden(PosixFile file) throws IOException {
+        return file.isLockedByOthers(FORBIDS_CONSISTENT_READ) || isHeldForWriting(file);
     }
 
     /// Gives up all locks.
