@@ -10,7 +10,6 @@ import dev.dirtymap.images.OpenImage;
 import dev.dirtymap.qcow2.Bitmap;
 import dev.dirtymap.qcow2.BitmapDirectory;
 import dev.dirtymap.qcow2.BitmapState;
-import dev.dirtymap.qcow2.BitmapUnusableException;
 import dev.dirtymap.qcow2.Totals;
 import io.swagger.v3.oas.annotations.Operation;
 import io.swagger.v3.oas.annotations.Parameter;
@@ -96,7 +95,7 @@ class BitmapsController {
             @Parameter(description = "The image's id.", example = "sample.qcow2") @PathVariable
                     String image,
             @ParameterObject @Valid ListQuery query)
-            throws ImageException, BitmapUnusableException, IOException {
+            throws ImageException, IOException {
         Id id = Ids.parse("image", image);
         BitmapList page = images.read(id, open -> page(open, query));
         return ResponseEntity.ok().eTag(Digest.weakEtag(id, page)).body(page);
@@ -114,7 +113,7 @@ class BitmapsController {
                     String image,
             @Parameter(description = "The bitmap's id.", example = "daily") @PathVariable
                     String bitmap)
-            throws ImageException, BitmapUnusableException, IOException {
+            throws ImageException, IOException {
         Id imageId = Ids.parse("image", image);
         Id bitmapId = Ids.parse("bitmap", bitmap);
         return images.read(
@@ -158,7 +157,7 @@ class BitmapsController {
     }
 
     private static BitmapList page(OpenImage open, ListQuery query)
-            throws ImageException, BitmapUnusableException, IOException {
+            throws ImageException, IOException {
         return Retry.onChange(() -> {
             Found found = open.look(view -> find(open.id(), view, query));
             long deadline = System.nanoTime() + MAX_NANOS;
@@ -180,7 +179,7 @@ class BitmapsController {
     }
 
     private static @Nullable Totals totals(OpenImage open, Found found, Bitmap bitmap)
-            throws ImageException, BitmapUnusableException, IOException {
+            throws ImageException, IOException {
         if (bitmap.state() != BitmapState.CONSISTENT) {
             return null;
         }

@@ -6,7 +6,6 @@ import dev.dirtymap.images.ImageException;
 import dev.dirtymap.images.Images;
 import dev.dirtymap.qcow2.BitRun;
 import dev.dirtymap.qcow2.BitmapReader;
-import dev.dirtymap.qcow2.BitmapUnusableException;
 import io.swagger.v3.oas.annotations.Operation;
 import io.swagger.v3.oas.annotations.Parameter;
 import io.swagger.v3.oas.annotations.headers.Header;
@@ -93,7 +92,7 @@ class BitsController {
                     @Nullable String range,
             HttpServletRequest request,
             HttpServletResponse response)
-            throws ImageException, BitmapUnusableException, IOException {
+            throws ImageException, IOException {
         Id imageId = Ids.parse("image", image);
         Id bitmapId = Ids.parse("bitmap", bitmap);
         images.read(

@@ -7,7 +7,6 @@ import dev.dirtymap.images.Id;
 import dev.dirtymap.images.ImageException;
 import dev.dirtymap.images.Images;
 import dev.dirtymap.images.OpenImage;
-import dev.dirtymap.qcow2.BitmapUnusableException;
 import dev.dirtymap.qcow2.Extent;
 import dev.dirtymap.qcow2.ExtentScanner;
 import dev.dirtymap.qcow2.ExtentScanner.Selection;
@@ -87,7 +86,7 @@ class ExtentsController {
             @Parameter(description = "The bitmap's id.", example = "daily") @PathVariable
                     String bitmap,
             @ParameterObject @Valid ExtentQuery query)
-            throws ImageException, BitmapUnusableException, IOException {
+            throws ImageException, IOException {
         Id imageId = Ids.parse("image", image);
         Id bitmapId = Ids.parse("bitmap", bitmap);
         Cursor cursor = query.cursor() == null ? null : Cursor.open(query.cursor(), CURSOR, 6);
@@ -100,14 +99,18 @@ class ExtentsController {
 
     private static ResponseEntity<ExtentPage> page(
             OpenImage open, Id bitmapId, ExtentQuery query, @Nullable Cursor cursor)
-            throws ImageException, BitmapUnusableException, IOException {
+            throws ImageException, IOException {
         BitmapContent content = open.content(bitmapId);
         String fingerprint =
                 Digest.of(content.version(), content.bitmap().checksum(), content.geometry());
+        if (cursor != null && !cursor.fields().get(5).equals(fingerprint)) {
+            throw changed(open.id(), cursor.number(4));
+        }
+        long virtualSize = content.geometry().virtualSize();
         Window window =
                 cursor == null
-                        ? Window.of(query, content.geometry().virtualSize(), open.id())
-                        : Window.of(query, cursor, fingerprint, open.id());
+                        ? Window.of(query, virtualSize, open.id())
+                        : Window.of(query, cursor, virtualSize);
         try {
             return answer(open.id(), bitmapId, content, window, query, fingerprint);
         } catch (ContentChangedException e) {
@@ -188,7 +191,7 @@ class ExtentsController {
                     start);
         }
 
-        static Window of(ExtentQuery query, Cursor cursor, String fingerprint, Id image) {
+        static Window of(ExtentQuery query, Cursor cursor, long virtualSize) {
             Window window =
                     new Window(
                             Selection.valueOf(cursor.fields().get(1)),
@@ -202,11 +205,8 @@ class ExtentsController {
                 cursor.require(2, query.offset().toString(), "offset");
             }
             if (query.length() != null
-                    && end(window.start, query.length(), window.end) != window.end) {
+                    && end(window.start, query.length(), virtualSize) != window.end) {
                 throw Cursor.invalid("it was made for another length");
-            }
-            if (!cursor.fields().get(5).equals(fingerprint)) {
-                throw changed(image, window.next);
             }
             return window;
         }

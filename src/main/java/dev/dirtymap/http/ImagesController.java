@@ -8,7 +8,6 @@ import dev.dirtymap.images.ImageNotFoundException;
 import dev.dirtymap.images.ImageUnreadableException;
 import dev.dirtymap.images.Images;
 import dev.dirtymap.images.OpenImage;
-import dev.dirtymap.qcow2.BitmapUnusableException;
 import dev.dirtymap.qcow2.BitmapsState;
 import io.swagger.v3.oas.annotations.Operation;
 import io.swagger.v3.oas.annotations.Parameter;
@@ -135,7 +134,7 @@ class ImagesController {
     ResponseEntity<ImageBody> get(
             @Parameter(description = "The image's id.", example = "sample.qcow2") @PathVariable
                     String image)
-            throws ImageException, BitmapUnusableException, IOException {
+            throws ImageException, IOException {
         Id id = Ids.parse("image", image);
         Described described;
         try {
@@ -155,14 +154,14 @@ class ImagesController {
             return null;
         } catch (ImageUnreadableException e) {
             return ImageBody.unreadable(file, e.reason());
-        } catch (ImageException | BitmapUnusableException | IOException e) {
+        } catch (ImageException | IOException e) {
             LOG.warn("{} cannot be read", file, e);
             return ImageBody.unreadable(file, String.valueOf(e.getMessage()));
         }
     }
 
     private static Described described(OpenImage open, boolean settled)
-            throws ImageException, BitmapUnusableException, IOException {
+            throws ImageException, IOException {
         try {
             return settled
                     ? open.look(view -> ImageBody.of(open.id(), view))

@@ -3,11 +3,11 @@ package dev.dirtymap.http;
 import dev.dirtymap.http.ProblemException.ParameterError;
 import dev.dirtymap.images.BitmapContent.LockLostException;
 import dev.dirtymap.images.BitmapNotFoundException;
+import dev.dirtymap.images.BitmapUnusableException;
 import dev.dirtymap.images.ContentChangedException;
 import dev.dirtymap.images.ImageLockedException;
 import dev.dirtymap.images.ImageNotFoundException;
 import dev.dirtymap.images.ImageUnreadableException;
-import dev.dirtymap.qcow2.BitmapUnusableException;
 import dev.dirtymap.qcow2.FormatException;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
@@ -55,7 +55,12 @@ class ProblemHandler {
     private static Problem problem(
             Exception failure, HttpServletRequest request, HttpHeaders headers) {
         return switch (failure) {
-            case ProblemException e -> refused(e, request);
+            case ProblemException e -> {
+                if (e.members().get("totalBytes") instanceof Long total) {
+                    headers.set(HttpHeaders.CONTENT_RANGE, "bytes */" + total);
+                }
+                yield refused(e, request);
+            }
             case ImageNotFoundException e -> about(ProblemType.IMAGE_NOT_FOUND, e, request);
             case BitmapNotFoundException e -> about(ProblemType.BITMAP_NOT_FOUND, e, request);
             case ImageUnreadableException e -> about(ProblemType.IMAGE_UNREADABLE, e, request);
@@ -64,7 +69,7 @@ class ProblemHandler {
             case FormatException e -> about(ProblemType.CONTENT_CHANGED, e, request);
             case ImageLockedException e -> locked(e, request, headers);
             case LockLostException e -> locked(e.locked(), request, headers);
-            case BitmapUnusableException e -> unusable(e, request, headers);
+            case BitmapUnusableException e -> unusable(e, request);
             case BindException e -> refused(invalid(e), request);
             case NoResourceFoundException _ ->
                     Problem.of(
@@ -99,20 +104,15 @@ class ProblemHandler {
         return about(ProblemType.IMAGE_LOCKED, e, request).with("holder", e.holder());
     }
 
-    private static Problem unusable(
-            BitmapUnusableException e, HttpServletRequest request, HttpHeaders headers) {
+    private static Problem unusable(BitmapUnusableException e, HttpServletRequest request) {
         ProblemType type =
                 switch (e.state()) {
                     case INCONSISTENT -> ProblemType.BITMAP_INCONSISTENT;
                     case ORPHANED -> ProblemType.BITMAPS_ORPHANED;
                     case CORRUPT -> ProblemType.BITMAP_CORRUPT;
                     case UNSUPPORTED -> ProblemType.BITMAP_UNSUPPORTED;
-                    case IN_USE -> ProblemType.IMAGE_LOCKED;
-                    case CONSISTENT -> ProblemType.INTERNAL_ERROR;
+                    case CONSISTENT, IN_USE -> ProblemType.INTERNAL_ERROR;
                 };
-        if (type == ProblemType.IMAGE_LOCKED) {
-            headers.set(HttpHeaders.RETRY_AFTER, RETRY_AFTER_LOCK);
-        }
         return about(type, e, request).with("state", e.state());
     }
 

@@ -2,7 +2,6 @@ package dev.dirtymap.http;
 
 import dev.dirtymap.images.ContentChangedException;
 import dev.dirtymap.images.ImageException;
-import dev.dirtymap.qcow2.BitmapUnusableException;
 import java.io.IOException;
 
 /// Starts an answer again when the image changed while it was made. Nothing has been sent then, so the
@@ -16,14 +15,13 @@ final class Retry {
     /// Makes an answer from one content of the image.
     @FunctionalInterface
     interface Answer<T> {
-        T make() throws ImageException, BitmapUnusableException, IOException;
+        T make() throws ImageException, IOException;
     }
 
     /// Makes an answer.
     ///
     /// @throws ContentChangedException if the image changed during each of three tries
-    static <T> T onChange(Answer<T> answer)
-            throws ImageException, BitmapUnusableException, IOException {
+    static <T> T onChange(Answer<T> answer) throws ImageException, IOException {
         for (int tries = 1; ; tries++) {
             try {
                 return answer.make();

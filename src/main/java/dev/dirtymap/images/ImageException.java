@@ -5,7 +5,8 @@ public abstract sealed class ImageException extends Exception
         permits ImageNotFoundException,
                 ImageUnreadableException,
                 ImageLockedException,
-                BitmapNotFoundException {
+                BitmapNotFoundException,
+                BitmapUnusableException {
 
     private static final long serialVersionUID = 1L;
 

@@ -2,7 +2,6 @@ package dev.dirtymap.images;
 
 import dev.dirtymap.posix.PosixFile;
 import dev.dirtymap.posix.RootFolder;
-import dev.dirtymap.qcow2.BitmapUnusableException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
@@ -61,7 +60,7 @@ public class Images implements DisposableBean {
     /// What to do with an open image.
     @FunctionalInterface
     public interface Work<T> {
-        T on(OpenImage image) throws ImageException, BitmapUnusableException, IOException;
+        T on(OpenImage image) throws ImageException, IOException;
     }
 
     /// Opens an image for reading, runs the work and closes it.
@@ -69,8 +68,7 @@ public class Images implements DisposableBean {
     /// @throws ImageNotFoundException if there is no such regular file beneath the root, or it is no qcow2
     ///     image
     /// @throws ImageUnreadableException if it claims to be one and cannot be read
-    public <T> T read(Id id, Work<T> work)
-            throws ImageException, BitmapUnusableException, IOException {
+    public <T> T read(Id id, Work<T> work) throws ImageException, IOException {
         byte[] path = id.name();
         if (ImageWalk.isWithin(path, OWN_FOLDER)) {
             throw new ImageNotFoundException(id);

@@ -4,7 +4,6 @@ import dev.dirtymap.images.ImageLockedException.Holder;
 import dev.dirtymap.posix.FileStat;
 import dev.dirtymap.posix.PosixFile;
 import dev.dirtymap.qcow2.Bitmap;
-import dev.dirtymap.qcow2.BitmapUnusableException;
 import dev.dirtymap.qcow2.FormatException;
 import dev.dirtymap.qcow2.Image;
 import dev.dirtymap.qcow2.ImageFile;
@@ -130,8 +129,7 @@ public final class OpenImage {
     /// @throws ImageLockedException if a program holds the image for writing for longer than
     ///     `dirtymap.lock-wait`
     /// @throws BitmapUnusableException if the bitmap's content cannot be trusted
-    public BitmapContent content(Id bitmap)
-            throws ImageException, BitmapUnusableException, IOException {
+    public BitmapContent content(Id bitmap) throws ImageException, IOException {
         long deadline = System.nanoTime() + lockWait.toNanos();
         while (true) {
             record Found(@Nullable Bitmap bitmap, ImageView view) {}
@@ -152,8 +150,16 @@ public final class OpenImage {
 
     /// Opens the content of a bitmap that a [#look] found.
     ///
+    /// @throws ImageLockedException if the content is in the program that holds the image
     /// @throws BitmapUnusableException if the bitmap's content cannot be trusted
-    public BitmapContent content(Bitmap bitmap, ImageView view) throws BitmapUnusableException {
+    public BitmapContent content(Bitmap bitmap, ImageView view)
+            throws ImageLockedException, BitmapUnusableException {
+        switch (bitmap.state()) {
+            case CONSISTENT -> {}
+            case IN_USE -> throw new ImageLockedException(id, Holder.OTHER_PROGRAM);
+            case INCONSISTENT, ORPHANED, UNSUPPORTED, CORRUPT ->
+                    throw new BitmapUnusableException(id, bitmap);
+        }
         return new BitmapContent(this, bitmap, bitmap.reader(view.file()), view.version());
     }
 

@@ -89,18 +89,11 @@ public final class Bitmap {
     /// Its content, bit by bit.
     ///
     /// @param file the image's file
-    /// @throws BitmapUnusableException if the content cannot be trusted
-    public BitmapReader reader(ImageFile file) throws BitmapUnusableException {
-        requireUsable();
-        return new BitmapReader(file, entry.tableOffset(), geometry);
-    }
-
-    /// Refuses unless the content can be trusted.
-    ///
-    /// @throws BitmapUnusableException with the state and the reason
-    public void requireUsable() throws BitmapUnusableException {
+    /// @throws IllegalStateException if the content cannot be trusted: ask [#state] first
+    public BitmapReader reader(ImageFile file) {
         if (state != BitmapState.CONSISTENT) {
-            throw new BitmapUnusableException(state, reason == null ? state.name() : reason);
+            throw new IllegalStateException("the bitmap is %s: %s".formatted(state, reason));
         }
+        return new BitmapReader(file, entry.tableOffset(), geometry);
     }
 }
