@@ -3,6 +3,7 @@ package dev.dirtymap.http;
 import dev.dirtymap.http.ProblemException.ParameterError;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
+import java.lang.reflect.Method;
 import java.lang.reflect.RecordComponent;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -30,7 +31,7 @@ class StrictParameters implements WebMvcConfigurer, HandlerInterceptor {
 
     private static final Pattern DIGITS = Pattern.compile("0|[1-9][0-9]*");
 
-    private final Map<HandlerMethod, Map<String, Class<?>>> known = new ConcurrentHashMap<>();
+    private final Map<Method, Map<String, Class<?>>> known = new ConcurrentHashMap<>();
 
     @Override
     public void addInterceptors(InterceptorRegistry registry) {
@@ -47,7 +48,7 @@ class StrictParameters implements WebMvcConfigurer, HandlerInterceptor {
                 throw ProblemException.invalid(
                         "path", "must not contain ';', which in an id is written ~3B");
             }
-            check(request, known.computeIfAbsent(method, StrictParameters::parameters));
+            check(request, known.computeIfAbsent(method.getMethod(), _ -> parameters(method)));
         }
         return true;
     }

@@ -54,7 +54,8 @@ public final class RootFolder implements AutoCloseable {
             throw new IOException(
                     "openat2 keeps every open beneath "
                             + what
-                            + " and must be allowed (Linux 5.6 or later, no seccomp filter against it) but was refused: "
+                            + " and must be allowed (Linux 5.6 or later,"
+                            + " no seccomp filter against it) but was refused: "
                             + Errno.describe(-number));
         }
         Descriptor root = Descriptor.opened(number, what);

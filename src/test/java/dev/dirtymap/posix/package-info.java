@@ -1,4 +1,4 @@
-/// Tests of the package of the same name.
+/// Tests with real files, real processes and real QEMU. They run as root and as an ordinary user.
 @NullMarked
 package dev.dirtymap.posix;
 
