@@ -23,6 +23,7 @@ class AccessRules {
     AccessRules(
             AccessProperties access,
             ServerProperties server,
+            @Value("${management.server.port:#{null}}") @Nullable Integer managementPort,
             @Value("${management.server.address:#{null}}") @Nullable InetAddress management) {
         if (!access.mode().toLowerCase(Locale.ROOT).equals("none")) {
             throw new ConfigurationException(
@@ -31,7 +32,12 @@ class AccessRules {
                     "Set dirtymap.auth.mode (DIRTYMAP_AUTH_MODE) to none.");
         }
         requireLoopback("server.address (SERVER_ADDRESS)", server.getAddress());
-        if (management != null) {
+        // A port of its own makes the management endpoints listen on every address by default.
+        boolean separate =
+                managementPort != null
+                        && managementPort >= 0
+                        && !managementPort.equals(server.getPort());
+        if (management != null || separate) {
             requireLoopback("management.server.address (MANAGEMENT_SERVER_ADDRESS)", management);
         }
     }

@@ -70,7 +70,10 @@ class BitmapsController {
                     @Nullable Include include) {}
 
     /// One page of bitmaps.
-    @Schema(name = "BitmapList", requiredProperties = "bitmaps")
+    @Schema(
+            name = "BitmapList",
+            description = "One page of bitmaps.",
+            requiredProperties = "bitmaps")
     record BitmapList(
             @Schema(description = "In the order of the image's bitmap directory.")
                     List<BitmapBody> bitmaps,
@@ -202,7 +205,7 @@ class BitmapsController {
     private static int resume(Id image, BitmapDirectory directory, String text) throws IOException {
         Cursor cursor = Cursor.open(text, CURSOR, 3);
         cursor.require(0, Digest.of(image), "image");
-        int next = (int) cursor.number(1);
+        int next = (int) cursor.number(1, 1, Integer.MAX_VALUE);
         if (next > directory.count()
                 || !cursor.fields()
                         .get(2)

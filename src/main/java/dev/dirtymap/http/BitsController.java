@@ -87,7 +87,10 @@ class BitsController {
                     String image,
             @Parameter(description = "The bitmap's id.", example = "daily") @PathVariable
                     String bitmap,
-            @Parameter(description = "One byte range, such as bytes=0-511.")
+            @Parameter(
+                            description =
+                                    "One byte range, such as bytes=0-511; with If-Range only while that ETag"
+                                            + " still holds.")
                     @RequestHeader(name = HttpHeaders.RANGE, required = false)
                     @Nullable String range,
             HttpServletRequest request,
@@ -158,7 +161,8 @@ class BitsController {
     /// @param from the first
     /// @param to the one after the last
     /// @param total how many there are
-    private record Span(long from, long to, long total) {
+    /// @param isPartial whether a range was asked for, be it the whole
+    private record Span(long from, long to, long total, boolean isPartial) {
 
         /// @throws ProblemException 416 if the one range that is asked for lies beyond the end
         static Span of(
@@ -167,9 +171,12 @@ class BitsController {
                 String etag,
                 BitmapContent content) {
             long total = content.geometry().bytes();
-            Span whole = new Span(0, total, total);
+            Span whole = new Span(0, total, total, false);
             String ifRange = request.getHeader(HttpHeaders.IF_RANGE);
-            if (range == null || (ifRange != null && !ifRange.equals(etag))) {
+            // Ranges are for GET alone (RFC 9110, 14.2): HEAD tells the size of the whole.
+            if (range == null
+                    || HttpMethod.HEAD.matches(request.getMethod())
+                    || (ifRange != null && !ifRange.equals(etag))) {
                 return whole;
             }
             List<HttpRange> ranges;
@@ -187,7 +194,7 @@ class BitsController {
                 long from = one.getRangeStart(total);
                 long to = one.getRangeEnd(total) + 1;
                 if (from < total && from < to) {
-                    return new Span(from, to, total);
+                    return new Span(from, to, total, true);
                 }
             } catch (IllegalArgumentException beyond) {
                 // Told below.
@@ -197,10 +204,6 @@ class BitsController {
                             "the range '%s' lies beyond the end of the bits, of which there are %d bytes"
                                     .formatted(range, total))
                     .with("totalBytes", total);
-        }
-
-        boolean isPartial() {
-            return to - from != total;
         }
     }
 }

@@ -1,7 +1,9 @@
 package dev.dirtymap.http;
 
+import jakarta.servlet.DispatcherType;
 import jakarta.servlet.RequestDispatcher;
 import jakarta.servlet.http.HttpServletRequest;
+import jakarta.servlet.http.HttpServletResponse;
 import java.io.IOException;
 import java.io.Writer;
 import java.nio.charset.StandardCharsets;
@@ -13,6 +15,7 @@ import org.jspecify.annotations.Nullable;
 import org.springframework.boot.tomcat.servlet.TomcatServletWebServerFactory;
 import org.springframework.boot.web.server.WebServerFactoryCustomizer;
 import org.springframework.boot.webmvc.error.ErrorController;
+import org.springframework.http.HttpHeaders;
 import org.springframework.http.MediaType;
 import org.springframework.http.ResponseEntity;
 import org.springframework.stereotype.Component;
@@ -28,24 +31,19 @@ final class ConnectorProblems {
 
     /// What such a failure tells the caller: the status, and nothing from inside.
     static Problem problem(int status, String instance) {
-        ProblemType type = ProblemType.ofStatus(status);
         String detail =
                 switch (status) {
                     case 400 ->
-                            "the request line or a header is malformed; in a path a slash within a name is"
-                                    + " written ~2F, never %2F";
+                            "the request line or a header is malformed, or both together are longer than 64"
+                                    + " KiB; in a path a slash within a name is written ~2F, never %2F";
                     case 404 -> "there is nothing at " + instance;
+                    case 405 -> "the method is not allowed here";
+                    case 417 -> "of all expectations only 100-continue is known";
+                    case 501 -> "the method or the transfer encoding is not known";
+                    case 505 -> "the version of HTTP must be 1.0 or 1.1";
                     default -> "the server answered with status " + status;
                 };
-        Problem problem = Problem.of(type, detail, instance);
-        return new Problem(
-                problem.type(),
-                problem.title(),
-                status,
-                problem.detail(),
-                problem.instance(),
-                problem.remedy(),
-                problem.more());
+        return Problem.of(status, detail, instance);
     }
 
     /// Replaces Tomcat's error page.
@@ -98,13 +96,20 @@ final class ConnectorProblems {
     static final class Errors implements ErrorController {
 
         @RequestMapping("/error")
-        ResponseEntity<Problem> error(HttpServletRequest request) {
+        @Nullable ResponseEntity<Problem> error(
+                HttpServletRequest request, HttpServletResponse response) {
+            if (response.isCommitted() || request.getDispatcherType() == DispatcherType.INCLUDE) {
+                // A part of another answer has gone out: a problem must not be appended to it.
+                return null;
+            }
+            RequestIdFilter.mark(request, response);
             Object code = request.getAttribute(RequestDispatcher.ERROR_STATUS_CODE);
             Object path = request.getAttribute(RequestDispatcher.ERROR_REQUEST_URI);
             int status = code instanceof Integer known ? known : 404;
             String instance = path instanceof String text ? text : request.getRequestURI();
             return ResponseEntity.status(status)
                     .contentType(MediaType.APPLICATION_PROBLEM_JSON)
+                    .header(HttpHeaders.CONTENT_DISPOSITION, "inline")
                     .body(problem(status, instance));
         }
     }

@@ -1,5 +1,6 @@
 package dev.dirtymap.http;
 
+import dev.dirtymap.images.Id;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
@@ -63,8 +64,42 @@ record Cursor(String kind, List<String> fields) {
     }
 
     /// A number that was put into the cursor.
-    long number(int field) {
-        return Long.parseLong(fields.get(field));
+    ///
+    /// @throws ProblemException `cursor-invalid` if it is none between the two: the checksum is no secret,
+    ///     and another release may have meant something else
+    long number(int field, long least, long most) {
+        try {
+            long value = Long.parseLong(fields.get(field));
+            if (value >= least && value <= most) {
+                return value;
+            }
+        } catch (NumberFormatException notOurs) {
+            // Told below.
+        }
+        throw invalid("it is not one that this release made");
+    }
+
+    /// Whether a field that may be empty is not.
+    boolean isSet(int field) {
+        return !fields.get(field).isEmpty();
+    }
+
+    /// One of an enum's names that was put into the cursor.
+    <E extends Enum<E>> E name(int field, Class<E> type) {
+        try {
+            return Enum.valueOf(type, fields.get(field));
+        } catch (IllegalArgumentException notOurs) {
+            throw invalid("it is not one that this release made");
+        }
+    }
+
+    /// An id that was put into the cursor.
+    Id id(int field) {
+        try {
+            return Id.parse(fields.get(field));
+        } catch (IllegalArgumentException notOurs) {
+            throw invalid("it is not one that this release made");
+        }
     }
 
     static ProblemException invalid(String why) {

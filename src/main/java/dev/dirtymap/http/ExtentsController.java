@@ -104,7 +104,7 @@ class ExtentsController {
         String fingerprint =
                 Digest.of(content.version(), content.bitmap().checksum(), content.geometry());
         if (cursor != null && !cursor.fields().get(5).equals(fingerprint)) {
-            throw changed(open.id(), cursor.number(4));
+            throw changed(open.id(), cursor.number(4, 0, Long.MAX_VALUE));
         }
         long virtualSize = content.geometry().virtualSize();
         Window window =
@@ -192,12 +192,11 @@ class ExtentsController {
         }
 
         static Window of(ExtentQuery query, Cursor cursor, long virtualSize) {
+            long end = cursor.number(3, 0, virtualSize);
+            long next = cursor.number(4, 0, end);
             Window window =
                     new Window(
-                            Selection.valueOf(cursor.fields().get(1)),
-                            cursor.number(2),
-                            cursor.number(3),
-                            cursor.number(4));
+                            cursor.name(1, Selection.class), cursor.number(2, 0, next), end, next);
             if (query.state() != null) {
                 cursor.require(1, query.state().name(), "state");
             }

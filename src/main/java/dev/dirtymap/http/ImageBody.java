@@ -79,12 +79,16 @@ record ImageBody(
                     @Nullable String format) {}
 
     /// The file that holds the guest data.
+    @Schema(requiredProperties = "raw")
     record DataFile(
             @Schema(description = "The name as stored; absent if the image does not say.")
                     @Nullable String name,
             @Schema(description = "Whether it is also a valid raw image.") boolean raw) {}
 
     /// The names of the bits that are set; an unknown bit 7 is UNKNOWN_7.
+    @Schema(
+            description = "The feature bits that are set, by name; an unknown bit 7 is UNKNOWN_7.",
+            requiredProperties = {"incompatible", "compatible", "autoclear"})
     record Features(
             @Schema(description = "Bits that a program must know to open the image.")
                     List<String> incompatible,

@@ -77,7 +77,7 @@ class ImagesController {
                     @Nullable Boolean hasInconsistent) {}
 
     /// One page of images.
-    @Schema(name = "ImageList", requiredProperties = "images")
+    @Schema(name = "ImageList", description = "One page of images.", requiredProperties = "images")
     record ImageList(
             @Schema(description = "Sorted by the bytes of their names.") List<ImageBody> images,
             @Schema(
@@ -96,32 +96,9 @@ class ImagesController {
                             + " fewer images than the limit and still have a nextCursor.")
     ResponseEntity<ImageList> list(@ParameterObject @Valid ListQuery query) throws IOException {
         Filter filter = Filter.of(query);
-        int limit = query.limit() == null ? DEFAULT_LIMIT : query.limit();
-        List<ImageBody> found = new ArrayList<>();
-        long deadline = System.nanoTime() + MAX_NANOS;
-        // The last file that was looked at, and the reason to stop there.
-        Id[] last = new Id[1];
-        int[] files = new int[1];
-        boolean[] more = new boolean[1];
-        images.walk(
-                filter.prefix.name(),
-                filter.after == null ? null : filter.after.name(),
-                file -> {
-                    if (found.size() == limit
-                            || files[0] == MAX_FILES
-                            || System.nanoTime() - deadline >= 0) {
-                        more[0] = true;
-                        return false;
-                    }
-                    files[0]++;
-                    last[0] = file;
-                    Described image = describe(file);
-                    if (image != null && filter.accepts(image)) {
-                        found.add(image.body());
-                    }
-                    return true;
-                });
-        ImageList page = new ImageList(found, more[0] ? filter.cursor(last[0]).seal() : null);
+        Page found = new Page(filter, query.limit() == null ? DEFAULT_LIMIT : query.limit());
+        images.walk(filter.prefix.name(), filter.after == null ? null : filter.after.name(), found);
+        ImageList page = found.list();
         return ResponseEntity.ok().eTag(Digest.weakEtag(page)).body(page);
     }
 
@@ -143,6 +120,47 @@ class ImagesController {
             described = ImageBody.unreadable(id, e.reason());
         }
         return ResponseEntity.ok().eTag(described.etag()).body(described.body());
+    }
+
+    /// What a walk has found so far.
+    private final class Page implements Images.Visitor {
+
+        private final Filter filter;
+        private final int limit;
+        private final List<ImageBody> found = new ArrayList<>();
+        private final long deadline = System.nanoTime() + MAX_NANOS;
+        private int files;
+        private @Nullable Id last;
+        private boolean more;
+
+        Page(Filter filter, int limit) {
+            this.filter = filter;
+            this.limit = limit;
+        }
+
+        /// Each page gets one file further at least, so that no list stands still.
+        @Override
+        public boolean visit(Id file) {
+            boolean full =
+                    found.size() == limit
+                            || files == MAX_FILES
+                            || System.nanoTime() - deadline >= 0;
+            if (full && last != null) {
+                more = true;
+                return false;
+            }
+            files++;
+            last = file;
+            Described image = describe(file);
+            if (image != null && filter.accepts(image)) {
+                found.add(image.body());
+            }
+            return true;
+        }
+
+        ImageList list() {
+            return new ImageList(found, more && last != null ? filter.cursor(last).seal() : null);
+        }
     }
 
     /// One file of a list; null if it is no image, or gone. A file that cannot be read never hides the
@@ -194,13 +212,11 @@ class ImagesController {
             requireSame(cursor, 2, query.bitmapsState(), "bitmapsState");
             requireSame(cursor, 3, query.hasInconsistent(), "hasInconsistent");
             return new Filter(
-                    Id.parse(cursor.fields().get(0)),
-                    named(State.values(), cursor.fields().get(1)),
-                    named(BitmapsState.values(), cursor.fields().get(2)),
-                    cursor.fields().get(3).isEmpty()
-                            ? null
-                            : Boolean.valueOf(cursor.fields().get(3)),
-                    Id.parse(cursor.fields().get(4)));
+                    cursor.id(0),
+                    cursor.isSet(1) ? cursor.name(1, State.class) : null,
+                    cursor.isSet(2) ? cursor.name(2, BitmapsState.class) : null,
+                    cursor.isSet(3) ? Boolean.valueOf(cursor.fields().get(3)) : null,
+                    cursor.id(4));
         }
 
         private static void requireSame(
@@ -208,15 +224,6 @@ class ImagesController {
             if (value != null) {
                 cursor.require(field, value.toString(), what);
             }
-        }
-
-        private static <E extends Enum<E>> @Nullable E named(E[] values, String name) {
-            for (E value : values) {
-                if (value.name().equals(name)) {
-                    return value;
-                }
-            }
-            return null;
         }
 
         boolean accepts(Described image) {

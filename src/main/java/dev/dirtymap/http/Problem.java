@@ -8,11 +8,14 @@ import java.util.Map;
 /// What every error answers (RFC 9457), as `application/problem+json`.
 ///
 /// @param more further members that carry data, such as `errors`, `holder` or `virtualSize`
-@Schema(description = "An error: what happened, to what, and what to do next (RFC 9457).")
+@Schema(
+        description = "An error: what happened, to what, and what to do next (RFC 9457).",
+        requiredProperties = {"type", "title", "status", "detail", "instance", "remedy"})
 record Problem(
         @Schema(
                         description =
-                                "Names the kind of problem; answers GET with a page that explains it.")
+                                "Names the kind of problem; answers GET with a page that explains it.",
+                        pattern = "^/problems/[a-z-]+$")
                 String type,
         @Schema(description = "The kind of problem in a few words.") String title,
         @Schema(description = "The HTTP status.") int status,
@@ -33,6 +36,13 @@ record Problem(
                 instance,
                 type.remedy(),
                 Map.of());
+    }
+
+    /// A problem of which nothing but the status is known.
+    static Problem of(int status, String detail, String instance) {
+        ProblemType type = ProblemType.ofStatus(status);
+        return new Problem(
+                type.path(), type.title(), status, detail, instance, type.remedy(), Map.of());
     }
 
     /// This problem with one more member.

@@ -1,5 +1,6 @@
 package dev.dirtymap.http;
 
+import io.swagger.v3.oas.annotations.media.Schema;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -19,7 +20,13 @@ final class ProblemException extends RuntimeException {
     }
 
     /// One thing that is wrong with a request.
-    record ParameterError(String parameter, String message) {}
+    @Schema(
+            description = "One thing that is wrong with a request.",
+            requiredProperties = {"parameter", "message"})
+    record ParameterError(
+            @Schema(description = "Which parameter, or which part of the request.")
+                    String parameter,
+            @Schema(description = "What it must be, and what it was.") String message) {}
 
     /// A 400 for one parameter.
     static ProblemException invalid(String parameter, String message) {

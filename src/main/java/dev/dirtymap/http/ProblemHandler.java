@@ -11,14 +11,20 @@ import dev.dirtymap.images.ImageUnreadableException;
 import dev.dirtymap.qcow2.FormatException;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+import org.apache.tomcat.util.http.InvalidParameterException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.http.HttpHeaders;
-import org.springframework.http.HttpStatusCode;
+import org.springframework.http.HttpMethod;
 import org.springframework.http.MediaType;
 import org.springframework.http.ResponseEntity;
 import org.springframework.validation.BindException;
 import org.springframework.web.ErrorResponse;
+import org.springframework.web.HttpMediaTypeNotAcceptableException;
+import org.springframework.web.HttpRequestMethodNotSupportedException;
 import org.springframework.web.bind.annotation.ExceptionHandler;
 import org.springframework.web.bind.annotation.RestControllerAdvice;
 import org.springframework.web.context.request.async.AsyncRequestNotUsableException;
@@ -39,8 +45,7 @@ class ProblemHandler {
             throws Exception {
         if (response.isCommitted()) {
             // Too late for a problem: the container must cut the connection, so that nobody takes
-            // what was
-            // sent for a whole answer.
+            // what was sent for a whole answer.
             throw failure;
         }
         // What a half-made answer put there does not belong to a problem.
@@ -49,6 +54,8 @@ class ProblemHandler {
         HttpHeaders headers = new HttpHeaders();
         Problem problem = problem(failure, request, headers);
         headers.setContentType(MediaType.APPLICATION_PROBLEM_JSON);
+        // Spring would name a download "f.txt" where an id looks like a file name.
+        headers.set(HttpHeaders.CONTENT_DISPOSITION, "inline");
         return ResponseEntity.status(problem.status()).headers(headers).body(problem);
     }
 
@@ -71,6 +78,14 @@ class ProblemHandler {
             case LockLostException e -> locked(e.locked(), request, headers);
             case BitmapUnusableException e -> unusable(e, request);
             case BindException e -> refused(invalid(e), request);
+            case InvalidParameterException _ ->
+                    refused(
+                            ProblemException.invalid(
+                                    "query",
+                                    "must be UTF-8 with each '%' followed by two hex digits"),
+                            request);
+            case HttpRequestMethodNotSupportedException e -> methodNotAllowed(e, request, headers);
+            case HttpMediaTypeNotAcceptableException e -> notAcceptable(e, request);
             case NoResourceFoundException _ ->
                     Problem.of(
                             ProblemType.NOT_FOUND,
@@ -78,12 +93,22 @@ class ProblemHandler {
                             request.getRequestURI());
             case ErrorResponse e -> {
                 headers.putAll(e.getHeaders());
-                yield ofStatus(e.getStatusCode(), String.valueOf(e.getBody().getDetail()), request);
+                int status = e.getStatusCode().value();
+                String detail = e.getBody().getDetail();
+                yield Problem.of(
+                        status,
+                        detail == null ? "the request was refused" : detail,
+                        request.getRequestURI());
             }
             case AsyncRequestNotUsableException _ ->
                     Problem.of(ProblemType.INTERNAL_ERROR, "the client is gone", "");
             default -> {
-                LOG.error("{} {} failed", request.getMethod(), request.getRequestURI(), failure);
+                LOG.error(
+                        "request {} failed: {} {}",
+                        request.getAttribute(RequestIdFilter.HEADER),
+                        request.getMethod(),
+                        request.getRequestURI(),
+                        failure);
                 yield Problem.of(
                         ProblemType.INTERNAL_ERROR,
                         "%s: %s"
@@ -137,8 +162,35 @@ class ProblemHandler {
         return problem;
     }
 
-    private static Problem ofStatus(
-            HttpStatusCode status, String detail, HttpServletRequest request) {
-        return Problem.of(ProblemType.ofStatus(status.value()), detail, request.getRequestURI());
+    private static Problem methodNotAllowed(
+            HttpRequestMethodNotSupportedException e,
+            HttpServletRequest request,
+            HttpHeaders headers) {
+        Set<HttpMethod> allowed = new TreeSet<>(Set.of(HttpMethod.OPTIONS));
+        if (e.getSupportedHttpMethods() != null) {
+            allowed.addAll(e.getSupportedHttpMethods());
+        }
+        if (allowed.contains(HttpMethod.GET)) {
+            allowed.add(HttpMethod.HEAD);
+        }
+        headers.setAllow(allowed);
+        return Problem.of(
+                ProblemType.METHOD_NOT_ALLOWED,
+                "the method must be one of %s, but was %s"
+                        .formatted(headers.getFirst(HttpHeaders.ALLOW), e.getMethod()),
+                request.getRequestURI());
+    }
+
+    private static Problem notAcceptable(
+            HttpMediaTypeNotAcceptableException e, HttpServletRequest request) {
+        return Problem.of(
+                ProblemType.NOT_ACCEPTABLE,
+                "the header Accept must allow %s, but was '%s'"
+                        .formatted(
+                                e.getSupportedMediaTypes().stream()
+                                        .map(MediaType::toString)
+                                        .collect(Collectors.joining(" or ")),
+                                request.getHeader(HttpHeaders.ACCEPT)),
+                request.getRequestURI());
     }
 }

@@ -12,7 +12,7 @@ enum ProblemType {
             "Invalid request",
             "A parameter, an id or the body is not what the operation takes. Unknown parameters and fields are"
                     + " refused too, so that a typo never changes a meaning.",
-            "Correct what the member 'errors' lists and send the request again."),
+            "Correct what the detail names and send the request again."),
     CURSOR_INVALID(
             HttpStatus.BAD_REQUEST,
             "Invalid cursor",
@@ -53,7 +53,7 @@ enum ProblemType {
             HttpStatus.NOT_ACCEPTABLE,
             "Not acceptable",
             "The resource has no representation that the Accept header allows.",
-            "Leave out the Accept header, or accept application/json."),
+            "Leave out the Accept header, or accept what the detail names."),
     IMAGE_EXISTS(
             HttpStatus.CONFLICT,
             "Image exists",
@@ -253,6 +253,7 @@ enum ProblemType {
             case 413, 414, 431 -> REQUEST_TOO_LARGE;
             case 415 -> UNSUPPORTED_MEDIA_TYPE;
             case 416 -> RANGE_NOT_SATISFIABLE;
+            case 501, 505 -> INVALID_REQUEST;
             case 503 -> OVERLOADED;
             default -> status >= 400 && status < 500 ? INVALID_REQUEST : INTERNAL_ERROR;
         };

@@ -2,6 +2,9 @@ package dev.dirtymap.http;
 
 import io.swagger.v3.oas.annotations.Operation;
 import io.swagger.v3.oas.annotations.Parameter;
+import io.swagger.v3.oas.annotations.media.Content;
+import io.swagger.v3.oas.annotations.media.Schema;
+import io.swagger.v3.oas.annotations.responses.ApiResponse;
 import io.swagger.v3.oas.annotations.tags.Tag;
 import java.nio.charset.StandardCharsets;
 import org.springframework.http.MediaType;
@@ -22,7 +25,15 @@ class ProblemsController {
     @Operation(
             operationId = "getProblemType",
             summary = "Explain a kind of problem",
-            description = "A page that says what the problem means and what to do next.")
+            description = "A page that says what the problem means and what to do next.",
+            responses =
+                    @ApiResponse(
+                            responseCode = "200",
+                            description = "The page.",
+                            content =
+                                    @Content(
+                                            mediaType = MediaType.TEXT_HTML_VALUE,
+                                            schema = @Schema(type = "string"))))
     ResponseEntity<String> explain(
             @Parameter(description = "The last part of a problem's type.", example = "image-locked")
                     @PathVariable
@@ -32,7 +43,7 @@ class ProblemsController {
                         .orElseThrow(() ->
                                 new ProblemException(
                                         ProblemType.NOT_FOUND,
-                                        "there is no problem type of this name"));
+                                        "there is no problem type '%s'".formatted(slug)));
         String page =
                 """
                 <!doctype html>

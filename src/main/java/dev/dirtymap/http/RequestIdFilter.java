@@ -27,10 +27,7 @@ class RequestIdFilter extends OncePerRequestFilter {
     protected void doFilterInternal(
             HttpServletRequest request, HttpServletResponse response, FilterChain chain)
             throws ServletException, IOException {
-        String id = choose(request.getHeader(HEADER));
-        request.setAttribute(HEADER, id);
-        mark(request, response);
-        MDC.put("requestId", id);
+        MDC.put("requestId", mark(request, response));
         try {
             chain.doFilter(request, response);
         } finally {
@@ -38,11 +35,18 @@ class RequestIdFilter extends OncePerRequestFilter {
         }
     }
 
-    /// Sets the header on a response that may have been reset since the filter ran.
-    static void mark(HttpServletRequest request, HttpServletResponse response) {
-        if (request.getAttribute(HEADER) instanceof String id) {
-            response.setHeader(HEADER, id);
-        }
+    /// Sets the header, also on a response that was reset since the filter ran, or that it never saw because
+    /// the container refused the request first.
+    ///
+    /// @return the id
+    static String mark(HttpServletRequest request, HttpServletResponse response) {
+        String id =
+                request.getAttribute(HEADER) instanceof String known
+                        ? known
+                        : choose(request.getHeader(HEADER));
+        request.setAttribute(HEADER, id);
+        response.setHeader(HEADER, id);
+        return id;
     }
 
     /// The id to use for a request that says this.

@@ -19,15 +19,21 @@ public record FileVersion(long inode, long size, long modifiedNanos, long change
     /// change within the same tick would not show. Twice that is safe.
     static final long SETTLE_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
 
+    /// How far the clock of a file server may be from ours before a change time that looks old may be new.
+    private static final long SKEW_NANOS = TimeUnit.SECONDS.toNanos(2);
+
     static FileVersion of(FileStat stat) {
         return new FileVersion(
                 stat.inode(), stat.size(), stat.modifiedNanos(), stat.changedNanos());
     }
 
-    /// How long to wait until every later change must show, in nanoseconds; 0 if that is so now. A change
-    /// time ahead of our clock (another host's) is taken as settled: waiting would not help.
-    long nanosToSettle(long nowNanos) {
-        long age = nowNanos - changedNanos;
-        return age < 0 || age >= SETTLE_NANOS ? 0 : SETTLE_NANOS - age;
+    /// How long to wait until every later change must show, in nanoseconds; 0 or less if that is so now. A
+    /// change time long past settles it; a recent one, or one ahead of our clock, only once it has been seen
+    /// to stand for a while.
+    ///
+    /// @param seenNanos how long this very version has been seen
+    long nanosToSettle(long seenNanos) {
+        long age = TimeUnit.MILLISECONDS.toNanos(System.currentTimeMillis()) - changedNanos;
+        return age >= SKEW_NANOS ? 0 : SETTLE_NANOS - seenNanos;
     }
 }

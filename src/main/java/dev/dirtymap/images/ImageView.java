@@ -1,6 +1,5 @@
 package dev.dirtymap.images;
 
-import dev.dirtymap.posix.FileStat;
 import dev.dirtymap.qcow2.Image;
 import dev.dirtymap.qcow2.ImageFile;
 
@@ -9,17 +8,13 @@ import dev.dirtymap.qcow2.ImageFile;
 /// @param image what its file says
 /// @param file its bytes
 /// @param version which content of the file this is
+/// @param settled whether every change after this view must show in the version
 /// @param allocatedBytes bytes of the file that take space on disk
 /// @param heldForWriting whether a program holds the image for writing: then this may be out of date
 public record ImageView(
         Image image,
         ImageFile file,
         FileVersion version,
+        boolean settled,
         long allocatedBytes,
-        boolean heldForWriting) {
-
-    static ImageView of(Image image, ImageFile file, FileStat stat, boolean heldForWriting) {
-        return new ImageView(
-                image, file, FileVersion.of(stat), stat.allocatedBytes(), heldForWriting);
-    }
-}
+        boolean heldForWriting) {}

@@ -3,15 +3,18 @@ package dev.dirtymap.images;
 import dev.dirtymap.posix.FolderEntry;
 import dev.dirtymap.posix.RootFolder;
 import java.io.IOException;
-import java.nio.file.AccessDeniedException;
 import java.nio.file.NoSuchFileException;
 import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /// One walk over the files beneath the root, in the order of the bytes of their whole names. One folder's
 /// names are in memory at a time, and those of the folders above it.
 final class ImageWalk {
+
+    private static final Logger LOG = LoggerFactory.getLogger(ImageWalk.class);
 
     private final RootFolder root;
     private final byte[] ownFolder;
@@ -58,10 +61,14 @@ final class ImageWalk {
         List<FolderEntry> entries;
         try {
             entries = root.list(path);
-        } catch (NoSuchFileException | AccessDeniedException e) {
-            // Gone meanwhile, or not ours to see: nothing in it can be opened either.
+        } catch (IOException e) {
             if (folder.length == 0) {
                 throw e;
+            }
+            // Gone meanwhile, not ours to see, or a dead mount: one folder must not hide the
+            // others.
+            if (!(e instanceof NoSuchFileException)) {
+                LOG.warn("the folder {} cannot be listed", Id.of(path), e);
             }
             return List.of();
         }

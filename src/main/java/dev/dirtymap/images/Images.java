@@ -30,25 +30,20 @@ public class Images implements DisposableBean {
                 configured == null
                         ? SampleFolder.ensure()
                         : configured.toAbsolutePath().normalize();
-        this.root = openRoot(rootPath, configured != null);
+        this.root = openRoot(rootPath);
         this.lockWait = properties.lockWait();
     }
 
-    private static RootFolder openRoot(Path path, boolean configured) throws IOException {
+    private static RootFolder openRoot(Path path) throws IOException {
+        String way = "Set dirtymap.root (DIRTYMAP_ROOT) to the folder of your images.";
         try {
             return RootFolder.open(path);
         } catch (NoSuchFileException e) {
-            String way =
-                    configured
-                            ? "Create it, or set dirtymap.root (DIRTYMAP_ROOT) to the folder of your"
-                                    + " images."
-                            : "Make the working directory writable, or set DIRTYMAP_ROOT.";
             throw new ConfigurationException(
                     "dirtymap.root: the folder %s does not exist.".formatted(path), way);
         } catch (NotDirectoryException e) {
             throw new ConfigurationException(
-                    "dirtymap.root: %s is not a folder.".formatted(path),
-                    "Set dirtymap.root (DIRTYMAP_ROOT) to the folder of your images.");
+                    "dirtymap.root: %s is not a folder.".formatted(path), way);
         }
     }
 

@@ -34,6 +34,11 @@ public final class OpenImage {
     private final ReaderGate gate;
     private final ImageFile file;
 
+    /// The version that was seen last, and the `System.nanoTime` since when.
+    private @Nullable FileVersion seen;
+
+    private long seenSince;
+
     OpenImage(Id id, PosixFile posixFile, Duration lockWait) throws IOException {
         this.id = id;
         this.posixFile = posixFile;
@@ -81,22 +86,29 @@ public final class OpenImage {
         return look(work, false);
     }
 
-    private <T> T look(Look<T> work, boolean settled)
+    private <T> T look(Look<T> work, boolean settle)
             throws ImageNotFoundException, ImageUnreadableException, IOException {
         for (int tries = 1; ; tries++) {
+            boolean held = QemuLocks.isHeldForWriting(posixFile);
+            // Nothing is read from an image that is held but what may be out of date anyway.
+            boolean settled = settle && !held && settle();
             FileStat before = posixFile.stat();
             FileVersion version = FileVersion.of(before);
-            long unsettled = settled ? version.nanosToSettle(wallClockNanos()) : 0;
-            if (unsettled > 0 && tries < LOOKS) {
-                LockSupport.parkNanos(unsettled);
-                continue;
-            }
-            boolean held = QemuLocks.isHeldForWriting(posixFile);
             @Nullable T result = null;
             @Nullable IOException failure = null;
             try {
                 Image image = Image.open(file, held).orElse(null);
-                result = image == null ? null : work.at(ImageView.of(image, file, before, held));
+                result =
+                        image == null
+                                ? null
+                                : work.at(
+                                        new ImageView(
+                                                image,
+                                                file,
+                                                version,
+                                                settled && version.equals(seen),
+                                                before.allocatedBytes(),
+                                                held));
             } catch (IOException e) {
                 failure = e;
             }
@@ -120,8 +132,25 @@ public final class OpenImage {
         }
     }
 
-    private static long wallClockNanos() {
-        return TimeUnit.MILLISECONDS.toNanos(System.currentTimeMillis());
+    /// Waits until every later change of the file must show in its version, or until that seems hopeless:
+    /// a running machine writes all the time.
+    ///
+    /// @return whether it was so: then the version that was seen last is one to rely on
+    private boolean settle() throws IOException {
+        for (int tries = 0; tries < LOOKS; tries++) {
+            FileVersion version = FileVersion.of(posixFile.stat());
+            long now = System.nanoTime();
+            if (!version.equals(seen)) {
+                seen = version;
+                seenSince = now;
+            }
+            long wait = version.nanosToSettle(now - seenSince);
+            if (wait <= 0) {
+                return true;
+            }
+            LockSupport.parkNanos(wait);
+        }
+        return false;
     }
 
     /// Opens the content of one bitmap. No lock is held when this returns.
@@ -141,7 +170,8 @@ public final class OpenImage {
             if (found.bitmap == null) {
                 throw new BitmapNotFoundException(id, bitmap);
             }
-            if (!found.view.heldForWriting()) {
+            if (!found.view.heldForWriting()
+                    && (found.view.settled() || System.nanoTime() - deadline >= 0)) {
                 return content(found.bitmap, found.view);
             }
             pauseOrGiveUp(deadline, Holder.OTHER_PROGRAM);
@@ -152,10 +182,17 @@ public final class OpenImage {
     ///
     /// @throws ImageLockedException if the content is in the program that holds the image
     /// @throws BitmapUnusableException if the bitmap's content cannot be trusted
+    /// @throws ContentChangedException if the file keeps changing though no program holds it
     public BitmapContent content(Bitmap bitmap, ImageView view)
-            throws ImageLockedException, BitmapUnusableException {
+            throws ImageLockedException, BitmapUnusableException, ContentChangedException {
         switch (bitmap.state()) {
-            case CONSISTENT -> {}
+            case CONSISTENT -> {
+                if (!view.settled()) {
+                    // A program that asks for no lock is writing: whatever is read now may change
+                    // unseen.
+                    throw new ContentChangedException(id);
+                }
+            }
             case IN_USE -> throw new ImageLockedException(id, Holder.OTHER_PROGRAM);
             case INCONSISTENT, ORPHANED, UNSUPPORTED, CORRUPT ->
                     throw new BitmapUnusableException(id, bitmap);
@@ -178,13 +215,15 @@ public final class OpenImage {
     void step(FileVersion version, Step step) throws ImageLockedException, IOException {
         long deadline = System.nanoTime() + lockWait.toNanos();
         while (true) {
+            if (!gate.enter(deadline)) {
+                throw new ImageLockedException(id, Holder.SERVICE);
+            }
             @Nullable Holder inTheWay;
-            long stepDeadline = gate.enter();
             try {
                 inTheWay = QemuLocks.tryRead(posixFile);
                 if (inTheWay == null) {
                     try {
-                        run(step, version, stepDeadline);
+                        run(step, version, System.nanoTime() + ReaderGate.STEP_NANOS);
                         return;
                     } finally {
                         QemuLocks.release(posixFile);

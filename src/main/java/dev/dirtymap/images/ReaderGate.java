@@ -5,10 +5,12 @@ import java.util.concurrent.locks.LockSupport;
 
 /// Keeps the readers of one image from holding QEMU's reader lock without a pause. A held reader lock makes
 /// a starting virtual machine fail, and many short holds of many requests add up to one long one. So holds
-/// may follow each other for [#OPEN_NANOS]; then all readers stay out for [#CLOSED_NANOS] together.
+/// may follow each other for [#OPEN_NANOS]; then all readers stay out, for [#CLOSED_NANOS] at least and until
+/// the wall clock is at a multiple of [#PERIOD_NANOS]. That makes the busy times of several processes of this
+/// service fall together, and their pauses too.
 ///
-/// A machine that starts, and tries again, thus finds the image free within 100 ms. A lone reader with
-/// pauses of its own never waits here.
+/// A machine that starts, and tries again, thus finds the image free within 100 ms. A reader with pauses of
+/// its own never waits here.
 final class ReaderGate {
 
     /// How long readers may come in one after another.
@@ -20,6 +22,11 @@ final class ReaderGate {
 
     /// How long all stay out afterwards: longer than a QEMU program needs from one try to the next.
     static final long CLOSED_NANOS = TimeUnit.MILLISECONDS.toNanos(40);
+
+    /// From one busy time to the next when readers never cease to come.
+    static final long PERIOD_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+
+    private static final long GLANCE_NANOS = TimeUnit.MILLISECONDS.toNanos(1);
 
     /// One gate per image, or nearly: images that share one only wait for each other now and then.
     private static final ReaderGate[] GATES = new ReaderGate[1024];
@@ -34,34 +41,59 @@ final class ReaderGate {
     private long stretchStart = System.nanoTime() - OPEN_NANOS;
     private long lastLeft = System.nanoTime() - CLOSED_NANOS;
 
+    /// Whether somebody found the gate closed: then the next busy time starts with the clock.
+    private boolean crowded;
+
     /// The gate of an image.
     static ReaderGate of(long device, long inode) {
         return GATES[(Long.hashCode(inode) * 31 + Long.hashCode(device)) & (GATES.length - 1)];
     }
 
-    /// Waits until the caller may hold the reader lock. Must be followed by [#leave].
+    /// Waits until the caller may hold the reader lock.
     ///
-    /// @return the `System.nanoTime` by which the hold should be over
-    long enter() {
-        while (true) {
-            long wait = tryEnter(System.nanoTime());
-            if (wait == 0) {
-                return System.nanoTime() + STEP_NANOS;
+    /// @param deadline the `System.nanoTime` at which to give up
+    /// @return whether the caller may; then [#leave] must follow, within [#STEP_NANOS]
+    boolean enter(long deadline) {
+        long wait = tryEnter();
+        while (wait > 0) {
+            if (System.nanoTime() - deadline >= 0) {
+                return false;
             }
             LockSupport.parkNanos(wait);
+            wait = tryEnter();
         }
+        return true;
     }
 
-    /// Enters, or says how many nanoseconds to wait before the next try.
-    private synchronized long tryEnter(long now) {
-        if (inside == 0 && now - lastLeft >= CLOSED_NANOS) {
+    /// Enters and returns 0, or says how many nanoseconds to wait before the next try.
+    private synchronized long tryEnter() {
+        // Taken under the monitor: a thread that was held up before it must not act on an old time.
+        long now = System.nanoTime();
+        if (now - stretchStart >= OPEN_NANOS) {
+            long wait = inside > 0 ? GLANCE_NANOS : untilNextStretch(now);
+            if (wait > 0) {
+                crowded = true;
+                return wait;
+            }
             stretchStart = now;
+            crowded = false;
         }
-        if (now - stretchStart < OPEN_NANOS) {
-            inside++;
-            return 0;
+        inside++;
+        return 0;
+    }
+
+    private long untilNextStretch(long now) {
+        long rested = now - lastLeft;
+        if (rested < CLOSED_NANOS) {
+            return CLOSED_NANOS - rested;
         }
-        return inside == 0 ? lastLeft + CLOSED_NANOS - now : TimeUnit.MILLISECONDS.toNanos(1);
+        return crowded && rested < CLOSED_NANOS + PERIOD_NANOS ? nanosToNextPeriod() : 0;
+    }
+
+    /// How long until the wall clock is at the next multiple of the period; 0 within a glance after one.
+    private static long nanosToNextPeriod() {
+        long phase = TimeUnit.MILLISECONDS.toNanos(System.currentTimeMillis()) % PERIOD_NANOS;
+        return phase < OPEN_NANOS / 4 ? 0 : PERIOD_NANOS - phase;
     }
 
     /// Ends a hold.

@@ -4,8 +4,7 @@ import dev.dirtymap.qcow2.Extent;
 import dev.dirtymap.qcow2.NewImage;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
-import java.nio.file.DirectoryNotEmptyException;
-import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -25,10 +24,20 @@ final class SampleFolder {
     private SampleFolder() {}
 
     /// The default folder as an absolute path, made first if it is missing.
-    static Path ensure() throws IOException {
+    ///
+    /// @throws ConfigurationException if it cannot be made
+    static Path ensure() {
         Path folder = DEFAULT.toAbsolutePath().normalize();
-        if (!Files.exists(folder)) {
-            create(folder);
+        if (!Files.isDirectory(folder)) {
+            try {
+                create(folder);
+            } catch (IOException e) {
+                throw new ConfigurationException(
+                        "dirtymap.root is not set, and the default folder %s cannot be made: %s."
+                                .formatted(folder, e),
+                        "Make the working directory writable, or set dirtymap.root (DIRTYMAP_ROOT) to"
+                                + " the folder of your images.");
+            }
         }
         return folder;
     }
@@ -36,16 +45,27 @@ final class SampleFolder {
     /// Makes the folder and the image beside it and moves both into place at once: a crash in between
     /// leaves no folder that looks finished.
     private static void create(Path folder) throws IOException {
-        Path draft =
-                Files.createDirectory(
-                        folder.resolveSibling(".images-" + ProcessHandle.current().pid()));
-        writeSample(draft.resolve(SAMPLE));
+        Path draft = Files.createTempDirectory(folder.getParent(), ".images-");
         try {
-            Files.move(draft, folder, StandardCopyOption.ATOMIC_MOVE);
-        } catch (DirectoryNotEmptyException | FileAlreadyExistsException e) {
-            // Somebody else was faster; theirs is as good.
-            Files.delete(draft.resolve(SAMPLE));
+            // Readable for whoever may read what is made here, unlike a temporary folder.
+            Path made = Files.createDirectory(draft.resolve(DEFAULT));
+            writeSample(made.resolve(SAMPLE));
+            move(made, folder);
+        } finally {
+            Files.deleteIfExists(draft.resolve(DEFAULT).resolve(SAMPLE));
+            Files.deleteIfExists(draft.resolve(DEFAULT));
             Files.delete(draft);
+        }
+    }
+
+    private static void move(Path made, Path folder) throws IOException {
+        try {
+            Files.move(made, folder, StandardCopyOption.ATOMIC_MOVE);
+        } catch (FileSystemException e) {
+            // Somebody else may have been faster; theirs is as good.
+            if (!Files.isDirectory(folder)) {
+                throw e;
+            }
         }
     }
 

@@ -35,7 +35,7 @@ public final class PosixFile implements AutoCloseable {
 
     /// As the file is now, also when it has no name any more.
     public FileStat stat() throws IOException {
-        return descriptor.with(number -> Statx.of(number, what)).toFileStat(what);
+        return descriptor.with(number -> Statx.of(number, what)).toFileStat();
     }
 
     /// For reading, and for writing if the file was opened so; always the same one, closed with

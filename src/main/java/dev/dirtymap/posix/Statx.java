@@ -89,28 +89,16 @@ record Statx(
         return (mode & S_IFMT) == S_IFDIR;
     }
 
-    /// Throws [IOException] for a time outside the years 1677 to 2262, which a `long` cannot count
-    /// in nanoseconds: anyone may set a file's modification time, so it is no defect of the
-    /// program.
-    FileStat toFileStat(String what) throws IOException {
-        try {
-            return new FileStat(
-                    device(),
-                    inode,
-                    size,
-                    Math.multiplyExact(blocks, BLOCK_SIZE),
-                    nanos(modifiedSeconds, modifiedNanoOfSecond),
-                    nanos(changedSeconds, changedNanoOfSecond));
-        } catch (ArithmeticException beyond) {
-            throw new IOException(
-                    what
-                            + ": its times must lie between the years 1677 and 2262 but were "
-                            + modifiedSeconds
-                            + " (modified) and "
-                            + changedSeconds
-                            + " (changed) seconds since 1970",
-                    beyond);
-        }
+    /// Anyone may give a file a modification time that a `long` cannot count in nanoseconds (after the year
+    /// 2262); it wraps around then, since such times are only ever compared.
+    FileStat toFileStat() {
+        return new FileStat(
+                device(),
+                inode,
+                size,
+                Math.multiplyExact(blocks, BLOCK_SIZE),
+                nanos(modifiedSeconds, modifiedNanoOfSecond),
+                nanos(changedSeconds, changedNanoOfSecond));
     }
 
     /// Joined as the C library's `makedev` does: the low 8 bits of the minor number, the low 12 of
@@ -125,6 +113,6 @@ record Statx(
     }
 
     private static long nanos(long seconds, int nanoOfSecond) {
-        return Math.addExact(Math.multiplyExact(seconds, NANOS_PER_SECOND), nanoOfSecond);
+        return seconds * NANOS_PER_SECOND + nanoOfSecond;
     }
 }

@@ -45,6 +45,8 @@ final class Window {
     /// @throws IOException if the file was cut short since [#holds] was asked
     ByteBuffer view(long offset, int count) throws IOException {
         if (offset < start || offset + count > start + length) {
+            // Should the read fail, what is held belongs to no place any more.
+            length = 0;
             length = file.read(offset, ByteBuffer.wrap(bytes));
             start = offset;
             if (length < count) {

@@ -1,0 +1,264 @@
+package dev.dirtymap.http;
+
+import dev.dirtymap.http.ProblemException.ParameterError;
+import dev.dirtymap.images.ImageLockedException.Holder;
+import dev.dirtymap.qcow2.BitmapState;
+import io.swagger.v3.core.converter.ModelConverters;
+import io.swagger.v3.oas.models.Components;
+import io.swagger.v3.oas.models.OpenAPI;
+import io.swagger.v3.oas.models.Operation;
+import io.swagger.v3.oas.models.PathItem;
+import io.swagger.v3.oas.models.examples.Example;
+import io.swagger.v3.oas.models.headers.Header;
+import io.swagger.v3.oas.models.media.Content;
+import io.swagger.v3.oas.models.media.JsonSchema;
+import io.swagger.v3.oas.models.media.MediaType;
+import io.swagger.v3.oas.models.media.Schema;
+import io.swagger.v3.oas.models.parameters.Parameter;
+import io.swagger.v3.oas.models.responses.ApiResponse;
+import io.swagger.v3.oas.models.responses.ApiResponses;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+import org.springdoc.core.customizers.OpenApiCustomizer;
+
+/// Documents what each operation can answer. An answer is documented because an example of it exists, so
+/// that nothing is promised that no test has seen; only what takes a race or a failing disk is added by rule.
+final class DocumentedAnswers implements OpenApiCustomizer {
+
+    private static final String PROBLEM_JSON =
+            org.springframework.http.MediaType.APPLICATION_PROBLEM_JSON_VALUE;
+
+    private static final String ETAG = "ETag";
+    private static final String RETRY_AFTER = "Retry-After";
+    private static final String CONTENT_RANGE = "Content-Range";
+
+    private static final String ID_PATTERN = "^([A-Za-z0-9._:-]|~[0-9A-F]{2})+$";
+
+    /// The members that some problems have beyond those of every problem.
+    ///
+    /// @param errors of `invalid-request` and `cursor-invalid`
+    @io.swagger.v3.oas.annotations.media.Schema(name = "ProblemMembers")
+    private record ProblemMembers(
+            @io.swagger.v3.oas.annotations.media.Schema(
+                            description = "Each parameter that is wrong, with what it must be.")
+                    List<ParameterError> errors,
+            @io.swagger.v3.oas.annotations.media.Schema(
+                            description =
+                                    "Who holds the image: SERVICE, another request to this service or"
+                                            + " another replica; OTHER_PROGRAM, QEMU or one of its tools.")
+                    Holder holder,
+            @io.swagger.v3.oas.annotations.media.Schema(
+                            description = "Why the bitmap's content cannot be had.")
+                    BitmapState state,
+            @io.swagger.v3.oas.annotations.media.Schema(description = "Size of the disk in bytes.")
+                    Long virtualSize,
+            @io.swagger.v3.oas.annotations.media.Schema(
+                            description = "How many bytes of bits there are.")
+                    Long totalBytes,
+            @io.swagger.v3.oas.annotations.media.Schema(
+                            description =
+                                    "The guest byte that the refused page would have begun with.")
+                    Long resumeOffset) {}
+
+    @Override
+    public void customise(OpenAPI api) {
+        addHeaders(api.getComponents());
+        addProblemSchema(api.getComponents());
+        Map<String, List<ExampleAnswer>> examples =
+                ExampleAnswer.all().stream()
+                        .collect(Collectors.groupingBy(ExampleAnswer::operationId));
+        for (PathItem path : api.getPaths().values()) {
+            for (Operation operation : path.readOperations()) {
+                document(
+                        operation,
+                        examples.getOrDefault(operation.getOperationId(), List.of()),
+                        api.getComponents());
+            }
+        }
+    }
+
+    private static void addHeaders(Components components) {
+        components
+                .addHeaders(
+                        RequestIdFilter.HEADER,
+                        header(
+                                "Names this exchange in the service's log: the request's own X-Request-Id"
+                                        + " if it is sane, else a new one.",
+                                "string"))
+                .addHeaders(
+                        ETAG,
+                        header(
+                                "Changes whenever the answer could. Weak on lists, strong otherwise.",
+                                "string"))
+                .addHeaders(
+                        RETRY_AFTER,
+                        header("How many seconds to wait before trying again.", "integer"));
+    }
+
+    private static Header header(String description, String type) {
+        return new Header().description(description).required(true).schema(schema(type));
+    }
+
+    private static Schema<?> schema(String type) {
+        return new JsonSchema().typesItem(type);
+    }
+
+    private static void addProblemSchema(Components components) {
+        Map<String, Schema<?>> schemas = new TreeMap<>();
+        for (Class<?> type : List.of(Problem.class, ProblemMembers.class)) {
+            ModelConverters.getInstance(true).readAll(type).forEach(schemas::put);
+        }
+        Schema<?> problem = schemas.get("Problem");
+        Schema<?> members = schemas.remove("ProblemMembers");
+        if (problem == null || members == null) {
+            throw new IllegalStateException("problems have no schema");
+        }
+        members.getProperties().forEach(problem::addProperty);
+        schemas.forEach(components::addSchemas);
+    }
+
+    private static void document(
+            Operation operation, List<ExampleAnswer> examples, Components components) {
+        ApiResponses responses = operation.getResponses();
+        Map<Integer, Set<ProblemType>> problems = new TreeMap<>();
+        for (ExampleAnswer example : examples) {
+            example.problemType()
+                    .ifPresent(type ->
+                            problems.computeIfAbsent(
+                                            example.status(),
+                                            _ -> EnumSet.noneOf(ProblemType.class))
+                                    .add(type));
+        }
+        addUnforeseeable(problems);
+        problems.forEach((status, types) -> responses.addApiResponse(text(status), problem(types)));
+        for (ExampleAnswer example : examples) {
+            ApiResponse response =
+                    responses.computeIfAbsent(
+                            text(example.status()),
+                            _ -> new ApiResponse().description(example.summary()));
+            attach(example, response);
+        }
+        describeSuccess(responses.get("200"), components);
+        shareHeaders(responses);
+        describeIds(operation);
+        boolean conditional = responses.containsKey("304");
+        if (conditional) {
+            operation.addParametersItem(
+                    new Parameter()
+                            .in("header")
+                            .name("If-None-Match")
+                            .description(
+                                    "The ETag of an answer that the caller has; while it holds, this is 304.")
+                            .required(false)
+                            .schema(schema("string")));
+        }
+        responses.forEach((status, response) -> addHeaders(status, response, conditional));
+    }
+
+    /// What no test can bring about at will. An operation that can find an image locked reads it in steps,
+    /// and can find it changed between two of them.
+    private static void addUnforeseeable(Map<Integer, Set<ProblemType>> problems) {
+        if (problems.containsKey(ProblemType.IMAGE_LOCKED.status().value())) {
+            problems.computeIfAbsent(
+                            ProblemType.CONTENT_CHANGED.status().value(),
+                            _ -> EnumSet.noneOf(ProblemType.class))
+                    .add(ProblemType.CONTENT_CHANGED);
+        }
+        problems.put(
+                ProblemType.INTERNAL_ERROR.status().value(),
+                EnumSet.of(ProblemType.INTERNAL_ERROR));
+    }
+
+    private static ApiResponse problem(Set<ProblemType> types) {
+        String description =
+                types.stream()
+                        .map(type ->
+                                "- [%s](%s): %s"
+                                        .formatted(type.slug(), type.path(), type.explanation()))
+                        .collect(Collectors.joining("\n"));
+        return new ApiResponse()
+                .description(description)
+                .content(
+                        new Content()
+                                .addMediaType(
+                                        PROBLEM_JSON,
+                                        new MediaType()
+                                                .schema(
+                                                        new JsonSchema()
+                                                                .$ref(
+                                                                        "#/components/schemas/Problem"))));
+    }
+
+    private static void attach(ExampleAnswer example, ApiResponse response) {
+        Content content = response.getContent();
+        if (example.body() == null || content == null) {
+            return;
+        }
+        content.values()
+                .forEach(media ->
+                        media.addExamples(
+                                example.name(),
+                                new Example().summary(example.summary()).value(example.body())));
+    }
+
+    /// Replaces springdoc's "OK" by what the schema says of itself.
+    private static void describeSuccess(@Nullable ApiResponse response, Components components) {
+        if (response == null || !response.getDescription().equals("OK")) {
+            return;
+        }
+        for (MediaType media : response.getContent().values()) {
+            String ref = media.getSchema().get$ref();
+            Schema<?> schema =
+                    ref == null
+                            ? null
+                            : components.getSchemas().get(ref.substring(ref.lastIndexOf('/') + 1));
+            if (schema != null && schema.getDescription() != null) {
+                response.setDescription(schema.getDescription());
+            }
+        }
+    }
+
+    /// A part carries the headers of the whole, and a refused part says how much there is.
+    private static void shareHeaders(ApiResponses responses) {
+        ApiResponse whole = responses.get("200");
+        ApiResponse part = responses.get("206");
+        ApiResponse beyond = responses.get("416");
+        if (whole != null && part != null && whole.getHeaders() != null) {
+            whole.getHeaders().forEach(part::addHeaderObject);
+        }
+        if (part != null && beyond != null) {
+            beyond.addHeaderObject(CONTENT_RANGE, part.getHeaders().get(CONTENT_RANGE));
+        }
+    }
+
+    private static void describeIds(Operation operation) {
+        for (Parameter parameter : operation.getParameters()) {
+            if (parameter.getIn().equals("path") && !parameter.getName().equals("slug")) {
+                parameter.getSchema().setPattern(ID_PATTERN);
+            }
+        }
+    }
+
+    private static void addHeaders(String status, ApiResponse response, boolean conditional) {
+        addHeader(response, RequestIdFilter.HEADER);
+        if (conditional && !status.startsWith("4") && !status.startsWith("5")) {
+            addHeader(response, ETAG);
+        }
+        if (status.equals(text(ProblemType.IMAGE_LOCKED.status().value()))) {
+            addHeader(response, RETRY_AFTER);
+        }
+    }
+
+    private static void addHeader(ApiResponse response, String name) {
+        response.addHeaderObject(name, new Header().$ref("#/components/headers/" + name));
+    }
+
+    private static String text(int status) {
+        return Integer.toString(status);
+    }
+}
