@@ -14,8 +14,6 @@ public final class BitmapDirectory {
 
     private static final int EXTRA_DATA_SHOWN = 4096;
     private static final int MAX_NAME = 1023;
-    private static final long MAX_TABLE_ENTRIES = 0x8000000;
-    private static final long MAX_BITMAP_BYTES = 512L << 20;
     private static final int WINDOW = 64 << 10;
 
     static final String ORPHANED =
@@ -66,12 +64,17 @@ public final class BitmapDirectory {
             return new BitmapDirectory(
                     header, window, false, heldForWriting, missing, DirectoryIndex.EMPTY);
         }
-        Violation violation = BitmapsExtension.check(extension, header.clusterSize());
         DirectoryIndex index =
-                violation != null
+                BitmapsExtension.check(extension, header.clusterSize()) != null
                         ? DirectoryIndex.EMPTY
-                        : DirectoryIndex.scan(window, BitmapsExtension.parse(extension));
-        return new BitmapDirectory(header, window, !valid, heldForWriting, violation, index);
+                        : DirectoryIndex.scan(window, BitmapsExtension.parse(extension), header);
+        return new BitmapDirectory(
+                header,
+                window,
+                !valid,
+                heldForWriting,
+                BitmapsExtension.checkAll(extensions, header.clusterSize()),
+                index);
     }
 
     /// What all bitmaps together are.
@@ -116,7 +119,9 @@ public final class BitmapDirectory {
         }
         String corrupt = structural == null ? null : structural.toString();
         String unsupported = null;
-        boolean opens = structural == null || structural.rule().inQemu() == Rule.InQemu.OPENS;
+        boolean opens =
+                !index.sameInQemu()
+                        && (structural == null || structural.rule().inQemu() == Rule.InQemu.OPENS);
         boolean inconsistent = false;
         for (int i = 0; i < count(); i++) {
             Judged judged = judge(i);
@@ -165,15 +170,12 @@ public final class BitmapDirectory {
     private Judged judge(int position) throws IOException {
         DirectoryEntry entry = entry(position);
         byte[] name = name(entry);
-        Geometry geometry =
-                new Geometry(
-                        header.virtualSize(),
-                        Math.min(entry.granularityBits(), 63),
-                        header.clusterBits());
+        Geometry geometry = entry.geometry(header);
         List<Violation> violations = new ArrayList<>();
         checkEntry(entry, position, name, violations);
         TableFacts table = null;
-        if (violations.isEmpty() && !entry.inUse() && !orphaned) {
+        // What QEMU does not mind leads it on to the table.
+        if (opensInQemu(violations) && !entry.inUse() && !orphaned) {
             if (entry.tableSize() != geometry.tableSize()) {
                 violations.add(
                         Violation.of(
@@ -181,6 +183,10 @@ public final class BitmapDirectory {
                                 entry.fileOffset() + 8,
                                 entry.tableSize(),
                                 "here " + geometry.tableSize()));
+            } else if (!Header.isReadable(entry.tableOffset(), entry.tableSize() * Long.BYTES)) {
+                violations.add(
+                        Violation.of(
+                                Rule.TABLE_OFFSET_LIMIT, entry.fileOffset(), entry.tableOffset()));
             } else if (position >= index.withinBudget()) {
                 violations.add(
                         Violation.of(
@@ -191,6 +197,9 @@ public final class BitmapDirectory {
             } else {
                 table = TableCheck.run(window, entry, geometry, violations);
             }
+        }
+        if (!violations.isEmpty()) {
+            table = null;
         }
         BitmapState state = state(entry, violations);
         String reason =
@@ -203,9 +212,11 @@ public final class BitmapDirectory {
                     case UNSUPPORTED -> first(violations, Effect.UNSUPPORTED).toString();
                 };
         Bitmap bitmap = new Bitmap(name, entry, geometry, state, reason, table, extraData(entry));
-        return new Judged(
-                bitmap,
-                violations.stream().noneMatch(v -> v.rule().inQemu() == Rule.InQemu.REFUSED));
+        return new Judged(bitmap, opensInQemu(violations));
+    }
+
+    private static boolean opensInQemu(List<Violation> violations) {
+        return violations.stream().noneMatch(v -> v.rule().inQemu() == Rule.InQemu.REFUSED);
     }
 
     private BitmapState state(DirectoryEntry entry, List<Violation> violations) {
@@ -236,12 +247,10 @@ public final class BitmapDirectory {
             DirectoryEntry entry, int position, byte[] name, List<Violation> violations) {
         long at = entry.fileOffset();
         long tableOffset = entry.tableOffset();
-        if (tableOffset <= 0 || (tableOffset & (header.clusterSize() - 1)) != 0) {
+        if (tableOffset == 0 || (tableOffset & (header.clusterSize() - 1)) != 0) {
             violations.add(Violation.of(Rule.TABLE_OFFSET, at, tableOffset));
         }
-        if (entry.tableSize() < 1
-                || entry.tableSize() > MAX_TABLE_ENTRIES
-                || entry.tableSize() << header.clusterBits() > MAX_BITMAP_BYTES) {
+        if (!entry.tableSizeIsLegal(header.clusterBits())) {
             violations.add(Violation.of(Rule.TABLE_SIZE, at + 8, entry.tableSize()));
         }
         if ((entry.flags() & ~(DirectoryEntry.IN_USE | DirectoryEntry.AUTO)) != 0) {

@@ -42,6 +42,22 @@ record BitmapsExtension(int bitmapCount, long directorySize, long directoryOffse
         return null;
     }
 
+    /// What is broken in any of several extensions: the last one counts, but QEMU demands that all are
+    /// sound. A wrong length is named first, since it matters to QEMU even where it ignores the bitmaps.
+    static @Nullable Violation checkAll(HeaderExtensions extensions, int clusterSize) {
+        Violation first = null;
+        for (HeaderExtension extension : extensions.all()) {
+            if (extension instanceof HeaderExtension.Bitmaps bitmaps) {
+                Violation violation = check(bitmaps, clusterSize);
+                if (violation != null && violation.rule() == Rule.BITMAPS_EXTENSION_LENGTH) {
+                    return violation;
+                }
+                first = first == null ? violation : first;
+            }
+        }
+        return first;
+    }
+
     /// @param extension one that [#check] found good
     static BitmapsExtension parse(HeaderExtension.Bitmaps extension) {
         ByteBuffer fields = ByteBuffer.wrap(extension.data());

@@ -32,6 +32,9 @@ record DirectoryEntry(
     static final int IN_USE = 1;
     static final int AUTO = 2;
 
+    private static final long MAX_TABLE_ENTRIES = 0x8000000;
+    static final long MAX_BITMAP_BYTES = 512L << 20;
+
     static DirectoryEntry parse(long fileOffset, ByteBuffer bytes) {
         return new DirectoryEntry(
                 fileOffset,
@@ -57,6 +60,19 @@ record DirectoryEntry(
     /// Bytes of the whole entry, padding included.
     long length() {
         return (SIZE + extraDataSize + nameSize + 7) & -8L;
+    }
+
+    /// Whether a table may have this size at all, whatever the bitmap is.
+    boolean tableSizeIsLegal(int clusterBits) {
+        return tableSize >= 1
+                && tableSize <= MAX_TABLE_ENTRIES
+                && tableSize << clusterBits <= MAX_BITMAP_BYTES;
+    }
+
+    /// Where its bits lie, if the entry is sound.
+    Geometry geometry(Header header) {
+        return new Geometry(
+                header.virtualSize(), Math.min(granularityBits, 63), header.clusterBits());
     }
 
     boolean inUse() {

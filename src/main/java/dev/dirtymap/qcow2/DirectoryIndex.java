@@ -7,7 +7,9 @@ import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// Where each entry of a bitmap directory starts, found in one pass. A directory may be 64 MiB of names,
@@ -15,25 +17,41 @@ import org.jspecify.annotations.Nullable;
 ///
 /// @param starts file offset of each entry, in directory order
 /// @param duplicates the entries whose name another entry has too
+/// @param sameInQemu whether QEMU, for which a name ends at its first NUL byte, takes two names for one
 /// @param withinBudget how many entries may have their tables checked ([Rule#TABLES_TOTAL])
 /// @param violation the first rule that the directory as a whole breaks; null for none
 record DirectoryIndex(
-        long[] starts, BitSet duplicates, int withinBudget, @Nullable Violation violation) {
+        long[] starts,
+        BitSet duplicates,
+        boolean sameInQemu,
+        int withinBudget,
+        @Nullable Violation violation) {
 
-    static final DirectoryIndex EMPTY = new DirectoryIndex(new long[0], new BitSet(), 0, null);
+    static final DirectoryIndex EMPTY =
+            new DirectoryIndex(new long[0], new BitSet(), false, 0, null);
 
     /// Bytes of bitmap tables that are read of one image when its state is asked for.
     static final long TABLE_BUDGET = 1L << 30;
 
-    private record NameDigest(long high, long low) {}
+    private record NameDigest(long high, long low) {
+
+        static NameDigest of(MessageDigest sha, byte[] name, int length) {
+            sha.update(name, 0, length);
+            ByteBuffer digest = ByteBuffer.wrap(sha.digest());
+            return new NameDigest(digest.getLong(), digest.getLong());
+        }
+    }
 
     /// Walks the directory as far as it can be followed.
-    static DirectoryIndex scan(Window window, BitmapsExtension extension) throws IOException {
+    static DirectoryIndex scan(Window window, BitmapsExtension extension, Header header)
+            throws IOException {
         long first = extension.directoryOffset();
         long end = first + extension.directorySize();
         long[] starts = new long[Math.min(extension.bitmapCount(), 1024)];
         BitSet duplicates = new BitSet();
         Map<NameDigest, Integer> names = new HashMap<>();
+        Set<NameDigest> namesInQemu = new HashSet<>();
+        boolean sameInQemu = false;
         MessageDigest sha = sha256();
         Violation violation = null;
         long tableBytes = 0;
@@ -54,19 +72,28 @@ record DirectoryIndex(
                 violation = sum(first, at + entry.length() - first, extension);
                 break;
             }
-            if (!window.holds(at, entry.length())) {
+            // The padding of the last entry may be missing: it reads as zeros.
+            if (!window.holds(entry.nameOffset(), entry.nameSize())) {
                 violation = pastEnd(at, extension, window);
                 break;
             }
-            sha.update(window.view(entry.nameOffset(), entry.nameSize()));
-            ByteBuffer digest = ByteBuffer.wrap(sha.digest());
-            Integer twin =
-                    names.putIfAbsent(new NameDigest(digest.getLong(), digest.getLong()), count);
+            byte[] name = new byte[entry.nameSize()];
+            window.view(entry.nameOffset(), name.length).get(name);
+            NameDigest digest = NameDigest.of(sha, name, name.length);
+            Integer twin = names.putIfAbsent(digest, count);
             if (twin != null) {
                 duplicates.set(twin);
                 duplicates.set(count);
             }
-            tableBytes += Math.min(entry.tableSize() * Long.BYTES, TABLE_BUDGET);
+            int nul = indexOfNul(name);
+            sameInQemu |=
+                    !namesInQemu.add(nul == name.length ? digest : NameDigest.of(sha, name, nul));
+            // Only tables that will be read count, so that no broken entry spends what others need.
+            if (!entry.inUse()
+                    && entry.tableSizeIsLegal(header.clusterBits())
+                    && entry.tableSize() == entry.geometry(header).tableSize()) {
+                tableBytes += entry.tableSize() * Long.BYTES;
+            }
             if (tableBytes <= TABLE_BUDGET) {
                 withinBudget = count + 1;
             }
@@ -77,15 +104,25 @@ record DirectoryIndex(
             at += entry.length();
         }
         if (violation == null && (count != extension.bitmapCount() || at < end)) {
+            // Where bytes are left, there is one entry more at least.
             violation =
                     Violation.of(
                             Rule.DIRECTORY_ENTRIES,
                             first,
-                            count,
+                            at < end ? count + 1 : count,
                             "here " + extension.bitmapCount());
         }
         return new DirectoryIndex(
-                Arrays.copyOf(starts, count), duplicates, withinBudget, violation);
+                Arrays.copyOf(starts, count), duplicates, sameInQemu, withinBudget, violation);
+    }
+
+    /// Where the first NUL byte is; the length if there is none.
+    private static int indexOfNul(byte[] name) {
+        int at = 0;
+        while (at < name.length && name[at] != 0) {
+            at++;
+        }
+        return at;
     }
 
     private static Violation sum(long first, long sum, BitmapsExtension extension) {

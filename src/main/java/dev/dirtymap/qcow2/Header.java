@@ -53,10 +53,14 @@ public record Header(
     static final int V2_LENGTH = 72;
     static final int V3_MIN_LENGTH = 104;
     static final int COMPRESSION_TYPE_OFFSET = 104;
+    static final int MAX_L1_ENTRIES = 4194304;
 
-    private static final int MAX_L1_BYTES = 32 << 20;
     private static final int MAX_REFCOUNT_TABLE_BYTES = 8 << 20;
     private static final int MAX_SNAPSHOTS = 65536;
+
+    /// The longest file that QEMU deals with.
+    private static final long MAX_FILE_LENGTH = (1L << 63) - (1L << 30);
+
     private static final int SNAPSHOT_HEADER_BYTES = 40;
     private static final int MAX_BACKING_FILE_NAME = 1023;
 
@@ -68,7 +72,7 @@ public record Header(
         if (!window.holds(0, 4) || window.view(0, 4).getInt() != MAGIC) {
             return Optional.empty();
         }
-        require(window.holds(0, V2_LENGTH), Rule.HEADER_TRUNCATED, 0, window.fileSize());
+        require(window.holds(0, V2_LENGTH), Rule.FILE_TOO_SHORT, 0, window.fileSize());
         ByteBuffer fixed = window.view(0, V2_LENGTH);
         int version = fixed.getInt(4);
         require(version == 2 || version == 3, Rule.VERSION, 4, u32(version));
@@ -76,7 +80,7 @@ public record Header(
         require(clusterBits >= 9 && clusterBits <= 21, Rule.CLUSTER_BITS, 20, u32(clusterBits));
         int headerLength = V2_LENGTH;
         if (version == 3) {
-            require(window.holds(0, V3_MIN_LENGTH), Rule.HEADER_TRUNCATED, 0, window.fileSize());
+            require(window.holds(0, V3_MIN_LENGTH), Rule.FILE_TOO_SHORT, 0, window.fileSize());
             headerLength = window.view(0, V3_MIN_LENGTH).getInt(100);
             require(
                     headerLength >= V3_MIN_LENGTH && headerLength <= 1 << clusterBits,
@@ -145,7 +149,7 @@ public record Header(
                 (long) snapshotCount * SNAPSHOT_HEADER_BYTES,
                 Rule.SNAPSHOTS_OFFSET,
                 64);
-        require(u32(l1Size) <= MAX_L1_BYTES / Long.BYTES, Rule.L1_SIZE, 36, u32(l1Size));
+        require(u32(l1Size) <= MAX_L1_ENTRIES, Rule.L1_SIZE, 36, u32(l1Size));
         require(size >= 0, Rule.VIRTUAL_SIZE, 24, size);
         long needed = addressing().l1EntriesFor(size);
         if (l1Size < needed) {
@@ -238,11 +242,15 @@ public record Header(
         return backingFileOffset != 0 ? backingFileOffset : clusterSize();
     }
 
+    /// Whether QEMU would read at this offset, be it past the end of the file.
+    static boolean isReadable(long offset, long bytes) {
+        return offset >= 0 && offset <= MAX_FILE_LENGTH - bytes;
+    }
+
     private void requireTable(long offset, long bytes, Rule rule, int at) throws FormatException {
         require(
-                offset >= 0
-                        && (offset & (clusterSize() - 1)) == 0
-                        && offset <= Long.MAX_VALUE - bytes,
+                (offset & (clusterSize() - 1)) == 0
+                        && (bytes == 0 ? offset >= 0 : isReadable(offset, bytes)),
                 rule,
                 at,
                 offset);

@@ -6,6 +6,7 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /// An image that does not exist yet: version 3, 16-bit refcounts, no guest data. Laid out front to back as
@@ -35,12 +36,18 @@ public final class NewImage {
         }
         this.virtualSize = virtualSize;
         this.clusterBits = Integer.numberOfTrailingZeros(clusterSize);
+        if (new Addressing(clusterBits, false).l1EntriesFor(virtualSize) > Header.MAX_L1_ENTRIES) {
+            throw new IllegalArgumentException(
+                    "virtualSize must be small enough for clusters of %d bytes but was %d"
+                            .formatted(clusterSize, virtualSize));
+        }
     }
 
     /// Adds a bitmap.
     ///
-    /// @param granularity in bytes, a power of two from 512 to 2 GiB
-    /// @param dirty extents whose granules are set; the clean ones of the list are ignored
+    /// @param name 1 to 1023 bytes of UTF-8 without NUL, unlike that of any other bitmap
+    /// @param granularity in bytes, a power of two from 512 to 2 GiB, for 1 bit to 512 MiB of bits
+    /// @param dirty extents on the disk whose granules are set; the clean ones of the list are ignored
     public NewImage bitmap(String name, long granularity, boolean enabled, List<Extent> dirty) {
         if (Long.bitCount(granularity) != 1 || granularity < 512 || granularity > 1L << 31) {
             throw new IllegalArgumentException(
@@ -49,12 +56,26 @@ public final class NewImage {
         }
         Geometry geometry =
                 new Geometry(virtualSize, Long.numberOfTrailingZeros(granularity), clusterBits);
-        bitmaps.add(
-                new NewBitmap(
-                        name.getBytes(StandardCharsets.UTF_8),
-                        geometry,
-                        enabled,
-                        List.copyOf(dirty)));
+        if (geometry.tableSize() < 1
+                || geometry.tableSize() << clusterBits > DirectoryEntry.MAX_BITMAP_BYTES) {
+            throw new IllegalArgumentException(
+                    "granularity must be one for which the disk has 1 bit to 512 MiB of bits but was "
+                            + granularity);
+        }
+        byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
+        if (bytes.length < 1
+                || bytes.length > 1023
+                || name.indexOf(0) >= 0
+                || bitmaps.stream().anyMatch(other -> Arrays.equals(other.name, bytes))) {
+            throw new IllegalArgumentException(
+                    "name must be unique and have 1 to 1023 bytes, none of them NUL, but was "
+                            + name);
+        }
+        if (dirty.stream().anyMatch(e -> e.offset() < 0 || e.end() > virtualSize)) {
+            throw new IllegalArgumentException(
+                    "dirty extents must be within the disk of %d bytes".formatted(virtualSize));
+        }
+        bitmaps.add(new NewBitmap(bytes, geometry, enabled, List.copyOf(dirty)));
         return this;
     }
 

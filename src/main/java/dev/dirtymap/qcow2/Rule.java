@@ -12,6 +12,12 @@ import static dev.dirtymap.qcow2.Rule.InQemu.REFUSED;
 /// A test breaks each rule by hand and asks QEMU for its verdict, so that this table stays true.
 public enum Rule {
     // Header: the image as a whole.
+    FILE_TOO_SHORT(
+            UNREADABLE,
+            REFUSED,
+            "header",
+            "file length",
+            "at least 72 bytes, or 104 in version 3"),
     HEADER_TRUNCATED(UNREADABLE, OPENS, "header", "file length", "at least the whole header"),
     VERSION(UNREADABLE, REFUSED, "header", "version", "2 or 3"),
     CLUSTER_BITS(UNREADABLE, REFUSED, "header", "cluster_bits", "9 to 21"),
@@ -57,14 +63,22 @@ public enum Rule {
             REFUSED,
             "header",
             "refcount_table_offset",
-            "a multiple of the cluster size"),
+            "a multiple of the cluster size and less than 2^63 - 2^30"),
     SNAPSHOT_COUNT(UNREADABLE, REFUSED, "header", "nb_snapshots", "at most 65536"),
     SNAPSHOTS_OFFSET(
-            UNREADABLE, REFUSED, "header", "snapshots_offset", "a multiple of the cluster size"),
+            UNREADABLE,
+            REFUSED,
+            "header",
+            "snapshots_offset",
+            "a multiple of the cluster size and less than 2^63 - 2^30"),
     L1_SIZE(UNREADABLE, REFUSED, "header", "l1_size", "at most 4194304 entries (32 MiB)"),
     L1_COVERS_SIZE(UNREADABLE, REFUSED, "header", "l1_size", "enough to cover the virtual size"),
     L1_TABLE_OFFSET(
-            UNREADABLE, REFUSED, "header", "l1_table_offset", "a multiple of the cluster size"),
+            UNREADABLE,
+            REFUSED,
+            "header",
+            "l1_table_offset",
+            "a multiple of the cluster size and less than 2^63 - 2^30"),
     VIRTUAL_SIZE(UNREADABLE, REFUSED, "header", "size", "less than 2^63 bytes"),
     RAW_DATA_FILE(
             UNREADABLE,
@@ -99,7 +113,7 @@ public enum Rule {
             "accompanied by a LUKS header extension when it is 2"),
 
     // Snapshot table.
-    SNAPSHOT_PAST_END(UNREADABLE, OPENS, "snapshot table", "entry", "within the file"),
+    SNAPSHOT_PAST_END(UNREADABLE, OPENS, "snapshot table", "end of the entry", "within the file"),
     SNAPSHOT_EXTRA_DATA(
             UNREADABLE, REFUSED, "snapshot table", "extra_data_size", "at most 1024 bytes"),
     SNAPSHOT_TABLE_SIZE(UNREADABLE, REFUSED, "snapshot table", "size", "at most 64 MiB"),
@@ -121,7 +135,7 @@ public enum Rule {
             REFUSED,
             "bitmaps extension",
             "bitmap_directory_offset",
-            "a multiple of the cluster size and not 0"),
+            "a multiple of the cluster size, not 0 and less than 2^63"),
     DIRECTORY_PAST_END(CORRUPT, REFUSED, "bitmap directory", "end", "within the file"),
     DIRECTORY_SUM(
             CORRUPT,
@@ -139,6 +153,12 @@ public enum Rule {
             "bitmap directory entry",
             "bitmap_table_offset",
             "a multiple of the cluster size and not 0"),
+    TABLE_OFFSET_LIMIT(
+            CORRUPT,
+            REFUSED,
+            "bitmap directory entry",
+            "bitmap_table_offset",
+            "less than 2^63 - 2^30"),
     TABLE_SIZE(
             CORRUPT,
             REFUSED,

@@ -61,8 +61,8 @@ public record Snapshot(long fileOffset, int length, long l1TableOffset, long l1S
             throw Violation.of(
                             Rule.SNAPSHOT_PAST_END,
                             at,
-                            length,
-                            "bytes, the file has " + window.fileSize())
+                            at + length,
+                            "the file has %d bytes".formatted(window.fileSize()))
                     .asException();
         }
     }

@@ -80,12 +80,13 @@ public final class Server implements AutoCloseable {
                 .getPort();
     }
 
-    /// A request to this server. Paths are sent as they are given.
+    /// A request to this server. Paths are sent as they are given, and the answer is held to the contract.
     public RequestSpecification request() {
         return RestAssured.given()
                 .baseUri("http://127.0.0.1")
                 .port(port())
-                .urlEncodingEnabled(false);
+                .urlEncodingEnabled(false)
+                .filter(new ContractFilter());
     }
 
     @Override

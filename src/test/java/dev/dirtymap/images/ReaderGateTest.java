@@ -1,0 +1,169 @@
+package dev.dirtymap.images;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Queue;
+import java.util.Random;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/// The rule that keeps many short holds from adding up to a long one.
+class ReaderGateTest {
+
+    private static final long RUN_NANOS = TimeUnit.SECONDS.toNanos(3);
+
+    /// How late a thread of a loaded machine may wake up, in a hold.
+    private static final long HOLD_NANOS = TimeUnit.MILLISECONDS.toNanos(2);
+
+    /// One stay inside.
+    private record Hold(long entered, long left) {}
+
+    /// Time in which somebody was inside, without a pause.
+    private record Stretch(long start, long lastEntry, long end) {}
+
+    @ParameterizedTest(name = "{0} readers, pausing {1} us, seed {2}")
+    @CsvSource({"1, 0, 1", "2, 0, 2", "8, 0, 3", "16, 500, 4", "32, 5000, 5"})
+    void manyReadersTogetherStayOutAfterATime(int readers, int pauseMicros, int seed)
+            throws InterruptedException {
+        List<Stretch> stretches = stretches(holds(new ReaderGate(), readers, pauseMicros, seed));
+        long shortestPause = Long.MAX_VALUE;
+        long longestEntry = 0;
+        for (int i = 1; i < stretches.size(); i++) {
+            shortestPause =
+                    Math.min(shortestPause, stretches.get(i).start - stretches.get(i - 1).end);
+        }
+        for (Stretch stretch : stretches) {
+            longestEntry = Math.max(longestEntry, stretch.lastEntry - stretch.start);
+        }
+        System.out.printf(
+                "%d readers, pause %d us: %d stretches, last entry after at most %.1f ms,"
+                        + " shortest pause %.1f ms%n",
+                readers, pauseMicros, stretches.size(), longestEntry / 1e6, shortestPause / 1e6);
+        assertThat(stretches.size()).isGreaterThan(10);
+        assertThat(longestEntry).as("last entry into a stretch").isLessThan(ReaderGate.OPEN_NANOS);
+        assertThat(shortestPause)
+                .as("the pause after a stretch")
+                .isGreaterThanOrEqualTo(ReaderGate.CLOSED_NANOS);
+    }
+
+    /// Pauses shorter than the gate's own are no pauses: a program would have to hit them.
+    private static List<Stretch> stretches(List<Hold> holds) {
+        List<Stretch> stretches = new ArrayList<>();
+        long start = holds.getFirst().entered;
+        long lastEntry = start;
+        long end = holds.getFirst().left;
+        for (Hold hold : holds) {
+            if (hold.entered - start >= ReaderGate.OPEN_NANOS && hold.entered > end) {
+                stretches.add(new Stretch(start, lastEntry, end));
+                start = hold.entered;
+            }
+            lastEntry = hold.entered;
+            end = Math.max(end, hold.left);
+        }
+        stretches.add(new Stretch(start, lastEntry, end));
+        return stretches;
+    }
+
+    private static List<Hold> holds(ReaderGate gate, int readers, int pauseMicros, int seed)
+            throws InterruptedException {
+        Queue<Hold> holds = new ConcurrentLinkedQueue<>();
+        AtomicBoolean done = new AtomicBoolean();
+        List<Thread> threads = new ArrayList<>();
+        for (int i = 0; i < readers; i++) {
+            Random random = new Random(seed * 100L + i);
+            threads.add(
+                    Thread.ofVirtual()
+                            .start(() -> {
+                                while (!done.get()) {
+                                    enter(gate);
+                                    // Seen from inside a hold is shorter than it is.
+                                    long entered = System.nanoTime();
+                                    LockSupport.parkNanos(random.nextLong(HOLD_NANOS));
+                                    holds.add(new Hold(entered, System.nanoTime()));
+                                    gate.leave();
+                                    if (pauseMicros > 0) {
+                                        LockSupport.parkNanos(1000L * random.nextInt(pauseMicros));
+                                    }
+                                }
+                            }));
+        }
+        Thread.sleep(TimeUnit.NANOSECONDS.toMillis(RUN_NANOS));
+        done.set(true);
+        for (Thread thread : threads) {
+            thread.join();
+        }
+        return holds.stream().sorted(Comparator.comparingLong(Hold::entered)).toList();
+    }
+
+    private static void enter(ReaderGate gate) {
+        assertThat(gate.enter(System.nanoTime() + RUN_NANOS)).isTrue();
+    }
+
+    @Test
+    void whoeverWaitsTooLongIsNotInside() throws InterruptedException {
+        ReaderGate gate = new ReaderGate();
+        enter(gate);
+        Thread.sleep(TimeUnit.NANOSECONDS.toMillis(ReaderGate.OPEN_NANOS) + 20);
+        long start = System.nanoTime();
+        assertThat(gate.enter(start + TimeUnit.MILLISECONDS.toNanos(60))).isFalse();
+        assertThat(System.nanoTime() - start).isGreaterThanOrEqualTo(60_000_000);
+        gate.leave();
+        // Had the one that gave up been counted, nobody could enter any more.
+        enter(gate);
+        gate.leave();
+    }
+
+    @Test
+    void aLoneReaderWithPausesOfItsOwnNeverWaits() throws InterruptedException {
+        ReaderGate gate = new ReaderGate();
+        long longest = 0;
+        int waits = 0;
+        for (int i = 0; i < 20; i++) {
+            long start = System.nanoTime();
+            enter(gate);
+            long waited = System.nanoTime() - start;
+            longest = Math.max(longest, waited);
+            waits += waited > TimeUnit.MILLISECONDS.toNanos(5) ? 1 : 0;
+            gate.leave();
+            Thread.sleep(TimeUnit.NANOSECONDS.toMillis(ReaderGate.CLOSED_NANOS) + 5);
+        }
+        System.out.printf("longest entry of a lone reader: %.3f ms%n", longest / 1e6);
+        // The machine may stop any thread at any time, but not each time.
+        assertThat(waits).isLessThanOrEqualTo(1);
+    }
+
+    @Test
+    void aLongHoldKeepsTheOthersOutUntilThePauseIsOver() throws InterruptedException {
+        ReaderGate gate = new ReaderGate();
+        enter(gate);
+        Thread.sleep(TimeUnit.NANOSECONDS.toMillis(ReaderGate.OPEN_NANOS) + 20);
+        long[] entered = new long[1];
+        Thread other =
+                Thread.ofPlatform()
+                        .start(() -> {
+                            enter(gate);
+                            entered[0] = System.nanoTime();
+                            gate.leave();
+                        });
+        Thread.sleep(30);
+        long left = System.nanoTime();
+        gate.leave();
+        other.join();
+        assertThat(entered[0] - left).isGreaterThanOrEqualTo(ReaderGate.CLOSED_NANOS);
+    }
+
+    @Test
+    void imagesHaveGatesOfTheirOwn() {
+        assertThat(ReaderGate.of(1, 2)).isSameAs(ReaderGate.of(1, 2));
+        assertThat(ReaderGate.of(1, 2)).isNotSameAs(ReaderGate.of(1, 3));
+        assertThat(ReaderGate.of(1, 2)).isNotSameAs(ReaderGate.of(2, 2));
+    }
+}

@@ -1,0 +1,46 @@
+package dev.dirtymap.qcow2;
+
+import dev.dirtymap.qcow2.ExtentScanner.BitSource;
+import dev.dirtymap.qcow2.ExtentScanner.Selection;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+
+/// All extents at once, for the small bitmaps of the tests.
+final class Extents {
+
+    private static final long IN_A_MINUTE = 60_000_000_000L;
+
+    private Extents() {}
+
+    /// The dirty extents of a whole disk.
+    static List<Extent> dirty(ImageFile file, Bitmap bitmap) throws IOException {
+        Geometry geometry = bitmap.geometry();
+        return all(
+                new ExtentScanner(
+                        patient(bitmap.reader(file)),
+                        geometry,
+                        Selection.DIRTY,
+                        0,
+                        geometry.virtualSize()));
+    }
+
+    /// What a scanner has left.
+    static List<Extent> all(ExtentScanner scanner) throws IOException {
+        List<Extent> extents = new ArrayList<>();
+        for (Extent extent = scanner.next(); extent != null; extent = scanner.next()) {
+            extents.add(extent);
+        }
+        return extents;
+    }
+
+    /// Bits read with plenty of time.
+    static BitSource patient(BitmapReader reader) {
+        return (bit, run) -> reader.read(bit, run, System.nanoTime() + IN_A_MINUTE);
+    }
+
+    /// Bits read with a deadline that is always over already, so that each run is the smallest possible.
+    static BitSource hasty(BitmapReader reader) {
+        return (bit, run) -> reader.read(bit, run, System.nanoTime() - 1);
+    }
+}

@@ -1,0 +1,225 @@
+package dev.dirtymap.qcow2;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.dirtymap.qcow2.ExtentScanner.BitSource;
+import dev.dirtymap.qcow2.ExtentScanner.Selection;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.LongStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/// Reads random bitmaps in every way there is and compares with a loop over their bits.
+class ScannerTest {
+
+    private static final int BITMAPS_A_SEED = 20;
+    private static final int WINDOWS_A_BITMAP = 4;
+
+    static LongStream seeds() {
+        return LongStream.rangeClosed(1, 25);
+    }
+
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
+    void findsTheExtentsOfAnyWindow(long seed) throws IOException {
+        var random = new Random(seed);
+        for (int i = 0; i < BITMAPS_A_SEED; i++) {
+            RandomBitmap bitmap = RandomBitmap.of(random);
+            for (Selection selection : Selection.values()) {
+                for (int window = 0; window < WINDOWS_A_BITMAP; window++) {
+                    long size = bitmap.geometry().virtualSize();
+                    long one = window == 0 ? 0 : random.nextLong(size + 1);
+                    long other = window == 0 ? size : random.nextLong(size + 1);
+                    assertExtents(bitmap, selection, Math.min(one, other), Math.max(one, other));
+                }
+            }
+        }
+    }
+
+    private static void assertExtents(
+            RandomBitmap bitmap, Selection selection, long start, long end) throws IOException {
+        List<Extent> expected = bitmap.extents(selection, start, end);
+        for (BitSource source : sources(bitmap)) {
+            assertThat(scan(source, bitmap, selection, start, end))
+                    .as("%s %s from %d to %d", bitmap, selection, start, end)
+                    .isEqualTo(expected);
+        }
+    }
+
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
+    void goesOnWhereAnExtentBeginsOrEnds(long seed) throws IOException {
+        var random = new Random(seed);
+        for (int i = 0; i < BITMAPS_A_SEED; i++) {
+            RandomBitmap bitmap = RandomBitmap.of(random);
+            long size = bitmap.geometry().virtualSize();
+            Selection selection = List.of(Selection.values()).get(random.nextInt(3));
+            List<Extent> all = bitmap.extents(selection, 0, size);
+            if (all.isEmpty()) {
+                continue;
+            }
+            int from = random.nextInt(all.size());
+            for (BitSource source : sources(bitmap)) {
+                assertThat(scan(source, bitmap, selection, all.get(from).offset(), size))
+                        .isEqualTo(all.subList(from, all.size()));
+                assertThat(scan(source, bitmap, selection, all.get(from).end(), size))
+                        .isEqualTo(all.subList(from + 1, all.size()));
+            }
+        }
+    }
+
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
+    void pagesOfAnySizeAddUp(long seed) throws IOException {
+        var random = new Random(seed);
+        for (int i = 0; i < 8; i++) {
+            RandomBitmap bitmap = RandomBitmap.of(random);
+            long end = bitmap.geometry().virtualSize();
+            for (Selection selection : Selection.values()) {
+                List<Extent> all = bitmap.extents(selection, 0, end);
+                // Small enough to make many pages, and large enough not to make a hundred thousand.
+                int limit = 1 + random.nextInt(5) + all.size() / 50;
+                for (BitSource source : sources(bitmap)) {
+                    assertThat(pages(source, bitmap, selection, limit)).isEqualTo(all);
+                }
+            }
+        }
+    }
+
+    private static List<Extent> pages(
+            BitSource source, RandomBitmap bitmap, Selection selection, int limit)
+            throws IOException {
+        List<Extent> all = new ArrayList<>();
+        long end = bitmap.geometry().virtualSize();
+        long start = 0;
+        while (true) {
+            var scanner = new ExtentScanner(source, bitmap.geometry(), selection, start, end);
+            for (int i = 0; i < limit; i++) {
+                Extent next = scanner.next();
+                if (next == null) {
+                    assertThat(scanner.next()).isNull();
+                    return all;
+                }
+                all.add(next);
+                start = next.end();
+            }
+        }
+    }
+
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
+    void countsWhatIsDirty(long seed) throws IOException {
+        var random = new Random(seed);
+        for (int i = 0; i < BITMAPS_A_SEED; i++) {
+            RandomBitmap bitmap = RandomBitmap.of(random);
+            List<Extent> dirty =
+                    bitmap.extents(Selection.DIRTY, 0, bitmap.geometry().virtualSize());
+            var expected = new Totals(dirty.stream().mapToLong(Extent::length).sum(), dirty.size());
+            for (BitSource source : sources(bitmap)) {
+                assertThat(Totals.of(source, bitmap.geometry()))
+                        .as("%s", bitmap)
+                        .isEqualTo(expected);
+            }
+        }
+    }
+
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
+    void readsEveryBitInPiecesOfAnySize(long seed) throws IOException {
+        var random = new Random(seed);
+        for (int i = 0; i < 10; i++) {
+            RandomBitmap bitmap = RandomBitmap.of(random);
+            long count = bitmap.geometry().bits();
+            BitmapReader reader = bitmap.reader();
+            var run = new BitRun(8 * (1 + random.nextInt(random.nextBoolean() ? 3 : 3000)));
+            long late = random.nextBoolean() ? Long.MAX_VALUE / 2 : -1;
+            for (long bit = 0; bit < count; bit = run.end()) {
+                reader.read(bit, run, System.nanoTime() + late);
+                assertThat(run.start()).isEqualTo(bit);
+                assertThat(run.end()).isGreaterThan(bit).isLessThanOrEqualTo(count);
+                assertThat(run.end() % 64 == 0 || run.end() == count).isTrue();
+                assertRun(bitmap, run);
+            }
+            // Runs are found from any word on, not only one after the other.
+            long any = random.nextLong(count) & -64L;
+            reader.read(any, run, System.nanoTime() + late);
+            assertThat(run.start()).isEqualTo(any);
+            assertRun(bitmap, run);
+        }
+    }
+
+    private static void assertRun(RandomBitmap bitmap, BitRun run) {
+        for (long bit = run.start(); bit < run.end(); bit++) {
+            if (run.isSet(bit) != bitmap.bits().get((int) bit)) {
+                throw new AssertionError("bit %d of %s".formatted(bit, bitmap));
+            }
+        }
+        if (run.kind() == BitRun.Kind.MIXED && (run.end() & 63) != 0) {
+            assertThat(run.word(run.end() - 1) >>> (run.end() & 63)).isZero();
+        }
+    }
+
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
+    void writesTheBytesOfTheBitmap(long seed) throws IOException {
+        var random = new Random(seed);
+        for (int i = 0; i < 10; i++) {
+            RandomBitmap bitmap = RandomBitmap.of(random);
+            long length = bitmap.geometry().bytes();
+            byte[] expected = Arrays.copyOf(bitmap.bits().toByteArray(), Math.toIntExact(length));
+            var written = new ByteArrayOutputStream();
+            var run = new BitRun(512);
+            for (BitSource source : sources(bitmap)) {
+                written.reset();
+                for (long at = 0; at < length; ) {
+                    source.read(at * 8 & -64L, run);
+                    long end = (run.end() + 7) / 8;
+                    // Any part of a run that begins where the last one stopped.
+                    long stop = Math.min(end, at + 1 + random.nextLong(40_000));
+                    run.writeTo(written, at, stop);
+                    at = stop;
+                }
+                assertThat(written.toByteArray()).isEqualTo(expected);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(Selection.class)
+    void anEmptyWindowHasNoExtents(Selection selection) throws IOException {
+        RandomBitmap bitmap = RandomBitmap.of(new Random(1));
+        long size = bitmap.geometry().virtualSize();
+        for (long at : new long[] {0, 1, 512, size / 2, size - 1, size}) {
+            assertThat(scan(Extents.hasty(bitmap.reader()), bitmap, selection, at, at)).isEmpty();
+        }
+    }
+
+    @Test
+    void aDiskOfNoSizeHasNothing() throws IOException {
+        var geometry = new Geometry(0, 16, 16);
+        BitSource none =
+                (bit, run) -> {
+                    throw new IOException("there is nothing to read");
+                };
+
+        assertThat(Extents.all(new ExtentScanner(none, geometry, Selection.ALL, 0, 0))).isEmpty();
+        assertThat(Totals.of(none, geometry)).isEqualTo(new Totals(0, 0));
+    }
+
+    private static List<BitSource> sources(RandomBitmap bitmap) {
+        return List.of(Extents.patient(bitmap.reader()), Extents.hasty(bitmap.reader()));
+    }
+
+    private static List<Extent> scan(
+            BitSource source, RandomBitmap bitmap, Selection selection, long start, long end)
+            throws IOException {
+        return Extents.all(new ExtentScanner(source, bitmap.geometry(), selection, start, end));
+    }
+}
