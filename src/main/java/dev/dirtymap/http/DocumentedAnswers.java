@@ -17,6 +17,7 @@ import io.swagger.v3.oas.models.media.Schema;
 import io.swagger.v3.oas.models.parameters.Parameter;
 import io.swagger.v3.oas.models.responses.ApiResponse;
 import io.swagger.v3.oas.models.responses.ApiResponses;
+import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
@@ -72,11 +73,13 @@ final class DocumentedAnswers implements OpenApiCustomizer {
         Map<String, List<ExampleAnswer>> examples =
                 ExampleAnswer.all().stream()
                         .collect(Collectors.groupingBy(ExampleAnswer::operationId));
-        for (PathItem path : api.getPaths().values()) {
-            for (Operation operation : path.readOperations()) {
+        for (Map.Entry<String, PathItem> path : api.getPaths().entrySet()) {
+            for (Operation operation : path.getValue().readOperations()) {
+                List<ExampleAnswer> shown =
+                        examples.getOrDefault(operation.getOperationId(), List.of());
                 document(
                         operation,
-                        examples.getOrDefault(operation.getOperationId(), List.of()),
+                        withUnforeseeable(shown, operation, path.getKey()),
                         api.getComponents());
             }
         }
@@ -134,7 +137,6 @@ final class DocumentedAnswers implements OpenApiCustomizer {
                                             _ -> EnumSet.noneOf(ProblemType.class))
                                     .add(type));
         }
-        addUnforeseeable(problems);
         problems.forEach((status, types) -> responses.addApiResponse(text(status), problem(types)));
         for (ExampleAnswer example : examples) {
             ApiResponse response =
@@ -160,18 +162,32 @@ final class DocumentedAnswers implements OpenApiCustomizer {
         responses.forEach((status, response) -> addHeaders(status, response, conditional));
     }
 
-    /// What no test can bring about at will. An operation that can find an image locked reads it in steps,
-    /// and can find it changed between two of them.
-    private static void addUnforeseeable(Map<Integer, Set<ProblemType>> problems) {
-        if (problems.containsKey(ProblemType.IMAGE_LOCKED.status().value())) {
-            problems.computeIfAbsent(
-                            ProblemType.CONTENT_CHANGED.status().value(),
-                            _ -> EnumSet.noneOf(ProblemType.class))
-                    .add(ProblemType.CONTENT_CHANGED);
+    /// Adds what no test can bring about at will. An operation that can find an image locked reads it in
+    /// steps, and can find it changed between two of them.
+    private static List<ExampleAnswer> withUnforeseeable(
+            List<ExampleAnswer> shown, Operation operation, String path) {
+        Set<ProblemType> types = EnumSet.noneOf(ProblemType.class);
+        shown.forEach(example -> example.problemType().ifPresent(types::add));
+        List<ExampleAnswer> all = new ArrayList<>(shown);
+        String instance = filled(path, operation);
+        if (types.contains(ProblemType.IMAGE_LOCKED)
+                && !types.contains(ProblemType.CONTENT_CHANGED)) {
+            all.add(ExampleAnswer.of(ProblemType.CONTENT_CHANGED, operation, instance));
         }
-        problems.put(
-                ProblemType.INTERNAL_ERROR.status().value(),
-                EnumSet.of(ProblemType.INTERNAL_ERROR));
+        all.add(ExampleAnswer.of(ProblemType.INTERNAL_ERROR, operation, instance));
+        return all;
+    }
+
+    /// A path with the examples of its parameters in their places.
+    private static String filled(String path, Operation operation) {
+        String filled = path;
+        for (Parameter parameter : operation.getParameters()) {
+            filled =
+                    filled.replace(
+                            '{' + parameter.getName() + '}',
+                            String.valueOf(parameter.getExample()));
+        }
+        return filled;
     }
 
     private static ApiResponse problem(Set<ProblemType> types) {

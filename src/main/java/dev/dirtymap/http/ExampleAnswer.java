@@ -3,6 +3,7 @@ package dev.dirtymap.http;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.swagger.v3.core.util.Json31;
+import io.swagger.v3.oas.models.Operation;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -64,6 +65,24 @@ record ExampleAnswer(
                     content.required("summary").asText(),
                     content.get("body"));
         }
+    }
+
+    /// A problem as any operation may answer it.
+    static ExampleAnswer of(ProblemType type, Operation operation, String instance) {
+        Problem problem = Problem.of(type, type.explanation(), instance);
+        return new ExampleAnswer(
+                operation.getOperationId(),
+                problem.status(),
+                type.slug(),
+                type.title(),
+                Json31.mapper()
+                        .createObjectNode()
+                        .put("type", problem.type())
+                        .put("title", problem.title())
+                        .put("status", problem.status())
+                        .put("detail", problem.detail())
+                        .put("instance", problem.instance())
+                        .put("remedy", problem.remedy()));
     }
 
     boolean isProblem() {

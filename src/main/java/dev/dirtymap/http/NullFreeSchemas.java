@@ -56,7 +56,6 @@ final class NullFreeSchemas implements OpenApiCustomizer {
         orNone(schema.getOneOf()).forEach(NullFreeSchemas::clean);
     }
 
-    @SuppressWarnings("rawtypes") // as swagger-models has them
     private static <T> Collection<T> orNone(@Nullable List<T> list) {
         return list == null ? List.of() : list;
     }

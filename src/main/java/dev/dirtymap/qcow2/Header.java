@@ -51,6 +51,10 @@ public record Header(
 
     static final int MAGIC = 0x514649fb;
     static final int V2_LENGTH = 72;
+
+    /// Up to refcount_table_clusters. What follows may be missing, to QEMU: it is 0 then.
+    private static final int NEEDED_LENGTH = 60;
+
     static final int V3_MIN_LENGTH = 104;
     static final int COMPRESSION_TYPE_OFFSET = 104;
     static final int MAX_L1_ENTRIES = 4194304;
@@ -72,8 +76,8 @@ public record Header(
         if (!window.holds(0, 4) || window.view(0, 4).getInt() != MAGIC) {
             return Optional.empty();
         }
-        require(window.holds(0, V2_LENGTH), Rule.FILE_TOO_SHORT, 0, window.fileSize());
-        ByteBuffer fixed = window.view(0, V2_LENGTH);
+        require(window.holds(0, NEEDED_LENGTH), Rule.FILE_TOO_SHORT, 0, window.fileSize());
+        ByteBuffer fixed = window.view(0, NEEDED_LENGTH);
         int version = fixed.getInt(4);
         require(version == 2 || version == 3, Rule.VERSION, 4, u32(version));
         int clusterBits = fixed.getInt(20);
@@ -87,8 +91,8 @@ public record Header(
                     Rule.HEADER_LENGTH,
                     100,
                     u32(headerLength));
-            require(window.holds(0, headerLength), Rule.HEADER_TRUNCATED, 0, window.fileSize());
         }
+        require(window.holds(0, headerLength), Rule.HEADER_TRUNCATED, 0, window.fileSize());
         boolean typed = headerLength > COMPRESSION_TYPE_OFFSET;
         ByteBuffer bytes =
                 window.view(0, version == 2 ? V2_LENGTH : V3_MIN_LENGTH + (typed ? 1 : 0));

@@ -13,11 +13,7 @@ import static dev.dirtymap.qcow2.Rule.InQemu.REFUSED;
 public enum Rule {
     // Header: the image as a whole.
     FILE_TOO_SHORT(
-            UNREADABLE,
-            REFUSED,
-            "header",
-            "file length",
-            "at least 72 bytes, or 104 in version 3"),
+            UNREADABLE, REFUSED, "header", "file length", "at least 60 bytes, or 104 in version 3"),
     HEADER_TRUNCATED(UNREADABLE, OPENS, "header", "file length", "at least the whole header"),
     VERSION(UNREADABLE, REFUSED, "header", "version", "2 or 3"),
     CLUSTER_BITS(UNREADABLE, REFUSED, "header", "cluster_bits", "9 to 21"),

@@ -48,7 +48,11 @@ class ReaderGateTest {
                         + " shortest pause %.1f ms%n",
                 readers, pauseMicros, stretches.size(), longestEntry / 1e6, shortestPause / 1e6);
         assertThat(stretches.size()).isGreaterThan(10);
-        assertThat(longestEntry).as("last entry into a stretch").isLessThan(ReaderGate.OPEN_NANOS);
+        // A thread may be held up between the gate and its look at the clock, but a step ends in
+        // time.
+        assertThat(longestEntry)
+                .as("last entry into a stretch")
+                .isLessThan(ReaderGate.OPEN_NANOS + ReaderGate.STEP_NANOS);
         assertThat(shortestPause)
                 .as("the pause after a stretch")
                 .isGreaterThanOrEqualTo(ReaderGate.CLOSED_NANOS);

@@ -21,13 +21,25 @@ final class HeaderRuleCases {
                             Rule.FILE_TOO_SHORT,
                             b -> {
                                 b.truncate(4);
-                                return "header: file length at file offset 0 is 4; it must be at least 72 bytes, or 104 in version 3";
+                                return "header: file length at file offset 0 is 4; it must be at least 60 bytes, or 104 in version 3";
                             }),
                     plain(
                             Rule.FILE_TOO_SHORT,
                             b -> {
                                 b.truncate(103);
-                                return "header: file length at file offset 0 is 103; it must be at least 72 bytes, or 104 in version 3";
+                                return "header: file length at file offset 0 is 103; it must be at least 60 bytes, or 104 in version 3";
+                            }),
+                    plain(
+                            Rule.FILE_TOO_SHORT,
+                            b -> {
+                                b.u32(4, 2).truncate(59);
+                                return "header: file length at file offset 0 is 59; it must be at least 60 bytes, or 104 in version 3";
+                            }),
+                    plain(
+                            Rule.HEADER_TRUNCATED,
+                            b -> {
+                                b.u32(4, 2).truncate(60);
+                                return "header: file length at file offset 0 is 60; it must be at least the whole header";
                             }),
                     plain(
                             Rule.HEADER_TRUNCATED,

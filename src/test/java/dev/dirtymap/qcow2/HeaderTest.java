@@ -137,13 +137,33 @@ class HeaderTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"4, 0", "8, 0", "71, 0", "72, 0", "103, 0", "104, 0", "111, 0"})
-    void aFileThatEndsInTheHeaderIsTruncated(int length, long at) {
+    @ValueSource(ints = {4, 8, 59, 60, 71, 72, 103})
+    void aFileOfVersion3NeedsAHeaderOf104Bytes(int length) {
         assertThatThrownBy(() -> Header.read(window(Arrays.copyOf(bytes(VERSION_3), length))))
                 .isInstanceOf(FormatException.class)
                 .hasMessage(
-                        "header: file length at file offset %d is %d; it must be at least the whole header",
-                        at, length);
+                        "header: file length at file offset 0 is %d; it must be at least 60 bytes, or 104 in version 3",
+                        length);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {60, 71})
+    void aFileOfVersion2MayNotEndInTheHeader(int length) {
+        assertThatThrownBy(() -> Header.read(window(Arrays.copyOf(bytes(VERSION_2), length))))
+                .isInstanceOf(FormatException.class)
+                .hasMessage(
+                        "header: file length at file offset 0 is %d; it must be at least the whole header",
+                        length);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {104, 111})
+    void aFileOfVersion3MayNotEndInTheHeader(int length) {
+        assertThatThrownBy(() -> Header.read(window(Arrays.copyOf(bytes(VERSION_3), length))))
+                .isInstanceOf(FormatException.class)
+                .hasMessage(
+                        "header: file length at file offset 0 is %d; it must be at least the whole header",
+                        length);
     }
 
     @Test

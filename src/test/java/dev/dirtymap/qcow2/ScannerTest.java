@@ -23,7 +23,7 @@ class ScannerTest {
     private static final int WINDOWS_A_BITMAP = 4;
 
     static LongStream seeds() {
-        return LongStream.rangeClosed(1, 25);
+        return LongStream.rangeClosed(1, 20);
     }
 
     @ParameterizedTest(name = "seed {0}")
