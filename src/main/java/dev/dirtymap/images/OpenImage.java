@@ -182,14 +182,18 @@ public final class OpenImage {
     ///
     /// @throws ImageLockedException if the content is in the program that holds the image
     /// @throws BitmapUnusableException if the bitmap's content cannot be trusted
-    /// @throws ContentChangedException if the file keeps changing though no program holds it
+    /// @throws ContentChangedException if it has to be looked at again first: a program held it, or the file
+    ///     keeps changing though none does
     public BitmapContent content(Bitmap bitmap, ImageView view)
             throws ImageLockedException, BitmapUnusableException, ContentChangedException {
         switch (bitmap.state()) {
             case CONSISTENT -> {
-                if (!view.settled()) {
-                    // A program that asks for no lock is writing: whatever is read now may change
-                    // unseen.
+                if (view.heldForWriting()) {
+                    awaitRelease();
+                }
+                if (view.heldForWriting() || !view.settled()) {
+                    // What was seen is out of date, or a program that asks for no lock is writing
+                    // and whatever is read now may change unseen.
                     throw new ContentChangedException(id);
                 }
             }
@@ -198,6 +202,14 @@ public final class OpenImage {
                     throw new BitmapUnusableException(id, bitmap);
         }
         return new BitmapContent(this, bitmap, bitmap.reader(view.file()), view.version());
+    }
+
+    /// Waits until no program holds the image for writing.
+    private void awaitRelease() throws ImageLockedException, IOException {
+        long deadline = System.nanoTime() + lockWait.toNanos();
+        while (QemuLocks.isHeldForWriting(posixFile)) {
+            pauseOrGiveUp(deadline, Holder.OTHER_PROGRAM);
+        }
     }
 
     /// What to do under the reader's lock.

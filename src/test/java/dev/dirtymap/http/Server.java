@@ -1,21 +1,17 @@
 package dev.dirtymap.http;
 
-import dev.dirtymap.Application;
 import io.restassured.RestAssured;
 import io.restassured.specification.RequestSpecification;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.Objects;
-import org.springframework.boot.builder.SpringApplicationBuilder;
-import org.springframework.boot.web.server.context.WebServerApplicationContext;
-import org.springframework.context.ConfigurableApplicationContext;
+import java.util.Arrays;
+import java.util.Map;
 
-/// The running service. Most tests share one, each with a folder of its own below the root, since a start
-/// takes seconds; those about configuration start their own.
+/// The running service, in a process with a heap of 64 MiB, which has to suffice for every request of every
+/// test. Most tests share one, each with a folder of its own below the root, since a start takes seconds;
+/// those about configuration start their own.
 public final class Server implements AutoCloseable {
 
     private static final class Shared {
@@ -23,11 +19,13 @@ public final class Server implements AutoCloseable {
     }
 
     private final Path root;
-    private final ConfigurableApplicationContext context;
+    private final ServiceProcess process;
+    private final int port;
 
-    private Server(Path root, ConfigurableApplicationContext context) {
+    private Server(Path root, ServiceProcess process) {
         this.root = root;
-        this.context = context;
+        this.process = process;
+        this.port = process.port();
     }
 
     /// The server that tests share; it runs until the JVM ends.
@@ -50,15 +48,15 @@ public final class Server implements AutoCloseable {
     ///
     /// @param properties further ones, as `name=value`
     public static Server start(Path root, String... properties) {
-        List<String> arguments =
-                new ArrayList<>(List.of("--server.port=0", "--dirtymap.root=" + root));
-        for (String property : properties) {
-            arguments.add("--" + property);
+        String[] arguments = Arrays.copyOf(properties, properties.length + 1);
+        arguments[properties.length] = "dirtymap.root=" + root;
+        ServiceProcess process = ServiceProcess.start(Path.of(""), Map.of(), arguments);
+        try {
+            return new Server(root, process);
+        } catch (AssertionError notReady) {
+            process.close();
+            throw notReady;
         }
-        return new Server(
-                root,
-                new SpringApplicationBuilder(Application.class)
-                        .run(arguments.toArray(String[]::new)));
     }
 
     /// The folder that is served.
@@ -76,8 +74,7 @@ public final class Server implements AutoCloseable {
     }
 
     public int port() {
-        return Objects.requireNonNull(((WebServerApplicationContext) context).getWebServer())
-                .getPort();
+        return port;
     }
 
     /// A request to this server. Paths are sent as they are given, and the answer is held to the contract.
@@ -91,6 +88,6 @@ public final class Server implements AutoCloseable {
 
     @Override
     public void close() {
-        context.close();
+        process.close();
     }
 }

@@ -83,7 +83,7 @@ class LoadTest {
                 System.out.println(what + ": " + load);
                 all.forEach(System.out::println);
                 assertThat(load.failures).isEmpty();
-                assertThat(load.served.get()).isGreaterThan(100);
+                assertThat(load.served.get()).isPositive();
                 for (Attempts attempts : all) {
                     assertThat(attempts.succeeded()).as(attempts.toString()).isPositive();
                     assertThat(attempts.longestNanos())
