@@ -185,7 +185,7 @@ public final class OpenImage {
     /// @throws ContentChangedException if it has to be looked at again first: a program held it, or the file
     ///     keeps changing though none does
     public BitmapContent content(Bitmap bitmap, ImageView view)
-            throws ImageLockedException, BitmapUnusableException, ContentChangedException {
+            throws ImageLockedException, BitmapUnusableException, IOException {
         switch (bitmap.state()) {
             case CONSISTENT -> {
                 if (view.heldForWriting()) {
