@@ -50,7 +50,7 @@ public final class Server implements AutoCloseable {
     public static Server start(Path root, String... properties) {
         String[] arguments = Arrays.copyOf(properties, properties.length + 1);
         arguments[properties.length] = "dirtymap.root=" + root;
-        ServiceProcess process = ServiceProcess.start(Path.of(""), Map.of(), arguments);
+        ServiceProcess process = ServiceProcess.start(root, Map.of(), arguments);
         try {
             return new Server(root, process);
         } catch (AssertionError notReady) {

@@ -3,7 +3,6 @@ package dev.dirtymap.http;
 import dev.dirtymap.Application;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -32,7 +31,7 @@ public final class ServiceProcess implements AutoCloseable {
         this.log = log;
     }
 
-    /// Starts the service on a free port, with a heap of 64 MiB, and does not wait for it.
+    /// Starts the service on a free port, with the heap of the tests, and does not wait for it.
     ///
     /// @param workingFolder where it starts
     /// @param environment variables to set besides the inherited ones
@@ -50,10 +49,6 @@ public final class ServiceProcess implements AutoCloseable {
                                 System.getProperty("java.class.path"),
                                 Application.class.getName(),
                                 "--server.port=0"));
-        // Coverage is measured in the service too.
-        ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
-                .filter(argument -> argument.startsWith("-javaagent:"))
-                .forEach(agent -> command.add(1, absolute(agent)));
         for (String property : properties) {
             command.add("--" + property);
         }
@@ -73,27 +68,15 @@ public final class ServiceProcess implements AutoCloseable {
         }
     }
 
-    /// The agent's file may be given relative to this process's working folder.
-    private static String absolute(String agent) {
-        return agent.replace("destfile=target", "destfile=" + Path.of("target").toAbsolutePath());
-    }
-
     /// A client, as soon as the service says that it is ready.
     ///
     /// @throws AssertionError with its output if it ends before
     public Client client() {
-        return new Client(port());
-    }
-
-    /// The port it listens on, as soon as it says that it is ready.
-    ///
-    /// @throws AssertionError with its output if it ends before
-    int port() {
         Matcher line = READY.matcher(readyLine());
         if (!line.matches()) {
             throw new AssertionError(line);
         }
-        return Integer.parseInt(line.group(1));
+        return new Client(Integer.parseInt(line.group(1)));
     }
 
     /// What the service says when it is ready.
