@@ -1,7 +1,6 @@
 package dev.dirtymap.http;
 
 import dev.dirtymap.images.BitmapContent;
-import dev.dirtymap.images.BitmapNotFoundException;
 import dev.dirtymap.images.Id;
 import dev.dirtymap.images.ImageException;
 import dev.dirtymap.images.ImageView;
@@ -125,7 +124,7 @@ class BitmapsController {
                         Retry.onChange(() -> {
                             Found found = open.look(view -> find(view, bitmapId));
                             if (found.bitmaps.isEmpty()) {
-                                throw new BitmapNotFoundException(imageId, bitmapId);
+                                throw open.missing(bitmapId, found.view);
                             }
                             Bitmap first = found.bitmaps.getFirst();
                             BitmapBody body = BitmapBody.of(first, totals(open, found, first));

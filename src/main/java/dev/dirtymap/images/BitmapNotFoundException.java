@@ -5,7 +5,7 @@ public final class BitmapNotFoundException extends ImageException {
 
     private static final long serialVersionUID = 1L;
 
-    public BitmapNotFoundException(Id image, Id bitmap) {
+    BitmapNotFoundException(Id image, Id bitmap) {
         super("image '%s' has no bitmap '%s'".formatted(image.text(), bitmap.text()));
     }
 }

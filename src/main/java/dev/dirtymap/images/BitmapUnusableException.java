@@ -21,6 +21,14 @@ public final class BitmapUnusableException extends ImageException {
         this.state = bitmap.state();
     }
 
+    /// A bitmap that may or may not be there, since the directory cannot be read to its end.
+    BitmapUnusableException(Id image, Id bitmap, String broken) {
+        super(
+                "bitmap '%s' of image '%s' cannot be looked up: %s"
+                        .formatted(bitmap.text(), image.text(), broken));
+        this.state = BitmapState.CORRUPT;
+    }
+
     /// Why: anything but [BitmapState#CONSISTENT].
     public BitmapState state() {
         return state;

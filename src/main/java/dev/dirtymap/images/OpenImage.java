@@ -26,6 +26,10 @@ public final class OpenImage {
     /// image all the time: then the last look is what there is to show.
     private static final int LOOKS = 5;
 
+    /// How long a step waits for its turn among many readers, who may be short of threads too. That is no
+    /// wait for a lock: nobody holds the image then.
+    private static final long TURN_NANOS = TimeUnit.SECONDS.toNanos(30);
+
     private static final long PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
 
     private final Id id;
@@ -168,7 +172,7 @@ public final class OpenImage {
                         return new Found(at < 0 ? null : view.image().bitmaps().get(at), view);
                     });
             if (found.bitmap == null) {
-                throw new BitmapNotFoundException(id, bitmap);
+                throw missing(bitmap, found.view);
             }
             if (!found.view.heldForWriting()
                     && (found.view.settled() || System.nanoTime() - deadline >= 0)) {
@@ -204,6 +208,14 @@ public final class OpenImage {
         return new BitmapContent(this, bitmap, bitmap.reader(view.file()), view.version());
     }
 
+    /// Why a bitmap could not be found: there is none, or, where the directory is broken, nobody can tell.
+    public ImageException missing(Id bitmap, ImageView view) {
+        String broken = view.image().bitmaps().reason();
+        return broken == null
+                ? new BitmapNotFoundException(id, bitmap)
+                : new BitmapUnusableException(id, bitmap, broken);
+    }
+
     /// Waits until no program holds the image for writing.
     private void awaitRelease() throws ImageLockedException, IOException {
         long deadline = System.nanoTime() + lockWait.toNanos();
@@ -225,11 +237,9 @@ public final class OpenImage {
     ///
     /// @throws ContentChangedException if the file is not at `version` any more
     void step(FileVersion version, Step step) throws ImageLockedException, IOException {
+        awaitTurn();
         long deadline = System.nanoTime() + lockWait.toNanos();
         while (true) {
-            if (!gate.enter(deadline)) {
-                throw new ImageLockedException(id, Holder.SERVICE);
-            }
             @Nullable Holder inTheWay;
             try {
                 inTheWay = QemuLocks.tryRead(posixFile);
@@ -245,6 +255,13 @@ public final class OpenImage {
                 gate.leave();
             }
             pauseOrGiveUp(deadline, inTheWay);
+            awaitTurn();
+        }
+    }
+
+    private void awaitTurn() throws ImageLockedException {
+        if (!gate.enter(System.nanoTime() + TURN_NANOS)) {
+            throw new ImageLockedException(id, Holder.SERVICE);
         }
     }
 

@@ -87,11 +87,25 @@ public record Client(int port) {
     ///
     /// @param headers names and values by turns
     public Answer get(String path, String... headers) {
-        return new Answer(path, exchange("GET", path, BodyHandlers.ofByteArray(), headers));
+        return answer("GET", path, headers);
     }
 
     public Answer head(String path, String... headers) {
-        return new Answer(path, exchange("HEAD", path, BodyHandlers.ofByteArray(), headers));
+        return answer("HEAD", path, headers);
+    }
+
+    /// Sends a request, and holds the answer to the contract.
+    private Answer answer(String method, String path, String... headers) {
+        HttpResponse<byte[]> response = exchange(method, path, BodyHandlers.ofByteArray(), headers);
+        new Exchange(
+                        method,
+                        response.uri().getRawPath(),
+                        response.statusCode(),
+                        name -> response.headers().firstValue(name).orElse(null),
+                        response.body().length,
+                        () -> new String(response.body(), UTF_8))
+                .requireContract();
+        return new Answer(path, response);
     }
 
     /// The body of a success, as JSON.

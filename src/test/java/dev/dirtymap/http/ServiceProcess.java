@@ -3,6 +3,7 @@ package dev.dirtymap.http;
 import dev.dirtymap.Application;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -49,6 +50,10 @@ public final class ServiceProcess implements AutoCloseable {
                                 System.getProperty("java.class.path"),
                                 Application.class.getName(),
                                 "--server.port=0"));
+        // Coverage is measured in the service too.
+        ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
+                .filter(argument -> argument.startsWith("-javaagent:"))
+                .forEach(agent -> command.add(1, agent));
         for (String property : properties) {
             command.add("--" + property);
         }
@@ -72,11 +77,18 @@ public final class ServiceProcess implements AutoCloseable {
     ///
     /// @throws AssertionError with its output if it ends before
     public Client client() {
+        return new Client(port());
+    }
+
+    /// The port it listens on, as soon as it says that it is ready.
+    ///
+    /// @throws AssertionError with its output if it ends before
+    int port() {
         Matcher line = READY.matcher(readyLine());
         if (!line.matches()) {
             throw new AssertionError(line);
         }
-        return new Client(Integer.parseInt(line.group(1)));
+        return Integer.parseInt(line.group(1));
     }
 
     /// What the service says when it is ready.

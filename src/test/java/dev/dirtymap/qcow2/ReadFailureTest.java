@@ -95,6 +95,20 @@ class ReadFailureTest {
                 .isInstanceOf(IOException.class);
     }
 
+    @Test
+    void dataThatIsCutOffMeanwhileIsAFailure() throws IOException {
+        var bytes = new ImageBytes(folder.resolve("image.qcow2"));
+        long table = bytes.bitmapTable(0);
+        long data = bytes.u64(table);
+        var cut = new ShrinkingImageFile(image);
+        Bitmap bitmap = Image.open(cut, false).orElseThrow().bitmaps().get(0);
+        cut.size = data + 8;
+
+        assertThatThrownBy(() -> bitmap.reader(cut).read(0, new BitRun(512), System.nanoTime()))
+                .isInstanceOf(FormatException.class)
+                .hasMessageStartingWith("bitmap data: end at file offset %d is ", table);
+    }
+
     /// Tries again once.
     private static final class Again implements ImageContent.Stepping {
 
