@@ -1,6 +1,5 @@
 package dev.dirtymap.http;
 
-import com.fasterxml.jackson.annotation.JsonPropertyOrder;
 import dev.dirtymap.qcow2.Extent;
 import io.swagger.v3.oas.annotations.media.Schema;
 import java.util.AbstractList;
@@ -27,20 +26,6 @@ import org.jspecify.annotations.Nullable;
             "extents",
             "complete"
         })
-@JsonPropertyOrder({
-    "image",
-    "imageId",
-    "bitmap",
-    "bitmapId",
-    "virtualSize",
-    "granularity",
-    "exact",
-    "offset",
-    "length",
-    "extents",
-    "complete",
-    "nextCursor"
-})
 record ExtentPage(
         @Schema(description = "The image's name.") String image,
         @Schema(description = "The image's id.") String imageId,

@@ -4,9 +4,11 @@ import io.restassured.RestAssured;
 import io.restassured.specification.RequestSpecification;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 
 /// The running service, in a process with a heap of 64 MiB, which has to suffice for every request of every
@@ -36,7 +38,7 @@ public final class Server implements AutoCloseable {
     private static Server startShared() {
         try {
             Path root = Files.createTempDirectory("dirtymap-root");
-            Server server = start(root);
+            Server server = start(root, "dirtymap.lock-wait=1s");
             Runtime.getRuntime().addShutdownHook(new Thread(server::close));
             return server;
         } catch (IOException e) {
@@ -50,13 +52,20 @@ public final class Server implements AutoCloseable {
     public static Server start(Path root, String... properties) {
         String[] arguments = Arrays.copyOf(properties, properties.length + 1);
         arguments[properties.length] = "dirtymap.root=" + root;
-        ServiceProcess process = ServiceProcess.start(root, Map.of(), arguments);
+        ServiceProcess process = ServiceProcess.start(root, Map.of(), coverageAgent(), arguments);
         try {
             return new Server(root, process);
         } catch (AssertionError notReady) {
             process.close();
             throw notReady;
         }
+    }
+
+    /// Coverage is measured in the service too.
+    private static List<String> coverageAgent() {
+        return ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
+                .filter(argument -> argument.startsWith("-javaagent:"))
+                .toList();
     }
 
     /// The folder that is served.

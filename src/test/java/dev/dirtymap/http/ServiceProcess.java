@@ -3,7 +3,6 @@ package dev.dirtymap.http;
 import dev.dirtymap.Application;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -39,21 +38,30 @@ public final class ServiceProcess implements AutoCloseable {
     /// @param properties each as in `dirtymap.root=/images`
     public static ServiceProcess start(
             Path workingFolder, Map<String, String> environment, String... properties) {
+        return start(workingFolder, environment, List.of(), properties);
+    }
+
+    /// The same, with further arguments for the JVM.
+    static ServiceProcess start(
+            Path workingFolder,
+            Map<String, String> environment,
+            List<String> jvmArguments,
+            String... properties) {
         List<String> command =
                 new ArrayList<>(
                         List.of(
                                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                                 "-Xmx64m",
+                                // Many short lives: a quick start is worth more than a high speed.
+                                "-XX:+UseSerialGC",
+                                "-XX:TieredStopAtLevel=1",
                                 "-XX:+ExitOnOutOfMemoryError",
                                 "--enable-native-access=ALL-UNNAMED",
                                 "-cp",
                                 System.getProperty("java.class.path"),
                                 Application.class.getName(),
                                 "--server.port=0"));
-        // Coverage is measured in the service too.
-        ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
-                .filter(argument -> argument.startsWith("-javaagent:"))
-                .forEach(agent -> command.add(1, agent));
+        command.addAll(1, jvmArguments);
         for (String property : properties) {
             command.add("--" + property);
         }

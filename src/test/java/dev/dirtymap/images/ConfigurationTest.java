@@ -3,6 +3,7 @@ package dev.dirtymap.images;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.dirtymap.Application;
 import dev.dirtymap.http.Client;
 import dev.dirtymap.http.Server;
 import dev.dirtymap.http.ServiceProcess;
@@ -19,6 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.springframework.boot.builder.SpringApplicationBuilder;
 import tools.jackson.databind.JsonNode;
 
 /// What an operator can set (`api.md` 3), each time in a process of its own.
@@ -62,7 +64,11 @@ class ConfigurationTest {
                 "dirtymap.lock-wait=61s | dirtymap.lock-wait must be 0s to 60s but was PT1M1S"
             })
     void whatWouldBeUnsafeIsRefused(String property, String sentence, @TempDir Path root) {
-        assertThatThrownBy(() -> Server.start(root, property)).hasStackTraceContaining(sentence);
+        var application = new SpringApplicationBuilder(Application.class);
+        assertThatThrownBy(() ->
+                        application.run(
+                                "--server.port=0", "--dirtymap.root=" + root, "--" + property))
+                .hasStackTraceContaining(sentence);
     }
 
     @Test

@@ -31,7 +31,7 @@ import tools.jackson.databind.node.ObjectNode;
 class LoadTest {
 
     private static final long LIMIT_NANOS = 100_000_000;
-    private static final long PHASE_NANOS = 7_000_000_000L;
+    private static final long PHASE_NANOS = 5_000_000_000L;
 
     private static final int CLIENTS = 12;
 

@@ -18,7 +18,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 /// The rule that keeps many short holds from adding up to a long one.
 class ReaderGateTest {
 
-    private static final long RUN_NANOS = TimeUnit.SECONDS.toNanos(3);
+    private static final long RUN_NANOS = TimeUnit.SECONDS.toNanos(2);
 
     /// How late a thread of a loaded machine may wake up, in a hold.
     private static final long HOLD_NANOS = TimeUnit.MILLISECONDS.toNanos(2);
