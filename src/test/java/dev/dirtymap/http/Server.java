@@ -38,7 +38,7 @@ public final class Server implements AutoCloseable {
     private static Server startShared() {
         try {
             Path root = Files.createTempDirectory("dirtymap-root");
-            Server server = start(root, "dirtymap.lock-wait=1s");
+            Server server = start(root);
             Runtime.getRuntime().addShutdownHook(new Thread(server::close));
             return server;
         } catch (IOException e) {
