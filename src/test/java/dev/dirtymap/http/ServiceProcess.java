@@ -20,6 +20,10 @@ public final class ServiceProcess implements AutoCloseable {
 
     private static final Duration PATIENCE = Duration.ofSeconds(90);
 
+    /// For short lives, where a quick start is worth more than a high speed.
+    private static final List<String> QUICK_START =
+            List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1");
+
     private static final Pattern READY =
             Pattern.compile("Dirtymap is ready: API http://\\S+:(\\d+)/v1/images\\b.*");
 
@@ -38,7 +42,7 @@ public final class ServiceProcess implements AutoCloseable {
     /// @param properties each as in `dirtymap.root=/images`
     public static ServiceProcess start(
             Path workingFolder, Map<String, String> environment, String... properties) {
-        return start(workingFolder, environment, List.of(), properties);
+        return start(workingFolder, environment, QUICK_START, properties);
     }
 
     /// The same, with further arguments for the JVM.
@@ -52,9 +56,6 @@ public final class ServiceProcess implements AutoCloseable {
                         List.of(
                                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                                 "-Xmx64m",
-                                // Many short lives: a quick start is worth more than a high speed.
-                                "-XX:+UseSerialGC",
-                                "-XX:TieredStopAtLevel=1",
                                 "-XX:+ExitOnOutOfMemoryError",
                                 "--enable-native-access=ALL-UNNAMED",
                                 "-cp",
