@@ -14,9 +14,11 @@ import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -31,6 +33,8 @@ class ChangedFileTest {
 
     private static final Server SERVER = Server.shared();
     private static final Client CLIENT = Client.of(SERVER);
+
+    private static final Path ORIGINALS = SERVER.newFolder();
 
     private final Path folder = SERVER.newFolder();
     private final Path file = folder.resolve("disk.qcow2");
@@ -51,21 +55,29 @@ class ChangedFileTest {
         return Stream.of(Change.values());
     }
 
-    @BeforeEach
-    void create() {
-        QemuImg qemuImg = new QemuImg(folder);
+    /// Both files are made once, since QEMU syncs what it writes, and copied for each test.
+    @BeforeAll
+    static void create() {
+        QemuImg qemuImg = new QemuImg(ORIGINALS);
         qemuImg.create("disk.qcow2", "32T");
         qemuImg.bitmapAdd("disk.qcow2", "a", 65536, true);
         QemuIo.run(
-                file,
+                ORIGINALS.resolve("disk.qcow2"),
                 IntStream.range(0, CLUSTERS)
                         .mapToObj(i -> "discard %d 64k".formatted(i * (32L << 30)))
                         .toArray(String[]::new));
         // Has the same layout and other bits.
-        Programs.run(folder, "cp", "disk.qcow2", "other");
-        ImageBytes other = new ImageBytes(folder.resolve("other"));
+        Programs.run(ORIGINALS, "cp", "disk.qcow2", "other");
+        ImageBytes other = new ImageBytes(ORIGINALS.resolve("other"));
         for (int i = 0; i < CLUSTERS; i++) {
             other.u8(cluster(other, i), 0xff);
+        }
+    }
+
+    @BeforeEach
+    void copy() {
+        for (String name : List.of("disk.qcow2", "other")) {
+            Programs.run(folder, "cp", ORIGINALS.resolve(name).toString(), name);
         }
     }
 
