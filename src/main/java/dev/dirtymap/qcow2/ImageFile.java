@@ -3,8 +3,10 @@ package dev.dirtymap.qcow2;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.channels.NonWritableChannelException;
 
-/// The one door to an image's bytes. Positional, so that readers share nothing.
+/// The one door to an image's bytes. Positional, so that readers share nothing. What only writers need has a
+/// default that refuses.
 public interface ImageFile {
 
     /// The length of the file in bytes, now.
@@ -15,6 +17,27 @@ public interface ImageFile {
     /// @param offset in bytes from the start of the file, not negative
     /// @return how many bytes were put; fewer than asked only at the end of the file
     int read(long offset, ByteBuffer destination) throws IOException;
+
+    /// Writes all of `source` at `offset`, beyond the end of the file too: a gap reads as zeros. The bytes
+    /// may reach the disk in any order, 512 at a time, until [#sync] returns.
+    default void write(long offset, ByteBuffer source) throws IOException {
+        throw new NonWritableChannelException();
+    }
+
+    /// Returns when everything written before is on the disk, the length of the file included.
+    default void sync() throws IOException {
+        throw new NonWritableChannelException();
+    }
+
+    /// Makes sure that later writes to this range find room on the disk, without changing a byte that can be
+    /// read. The length of the file stays. A file system that cannot promise is taken at no word.
+    ///
+    /// @throws NoSpaceException if there is none
+    default void reserve(long offset, long length) throws IOException {}
+
+    /// Gives the disk space of a range back where the file system can: then it reads as zeros. The length of
+    /// the file stays.
+    default void discard(long offset, long length) throws IOException {}
 
     /// An image file over an open channel, which stays the caller's to close.
     static ImageFile of(FileChannel channel) {
@@ -40,6 +63,20 @@ public interface ImageFile {
                 total += count;
             }
             return total;
+        }
+
+        @Override
+        public void write(long offset, ByteBuffer source) throws IOException {
+            long at = offset;
+            while (source.hasRemaining()) {
+                at += channel.write(source, at);
+            }
+        }
+
+        /// Not only data: the file may have grown.
+        @Override
+        public void sync() throws IOException {
+            channel.force(true);
         }
     }
 }
