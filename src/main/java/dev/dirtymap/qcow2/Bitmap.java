@@ -36,6 +36,11 @@ public final class Bitmap {
         this.extraData = extraData;
     }
 
+    /// The fixed part of its directory entry.
+    DirectoryEntry entry() {
+        return entry;
+    }
+
     /// Its name: 1 to 1023 bytes of anything.
     public byte[] name() {
         return name.clone();

@@ -88,6 +88,33 @@ public final class BitmapDirectory {
             boolean opensInQemu,
             boolean hasInconsistent) {}
 
+    /// Whether the extension is there without its autoclear bit.
+    boolean isOrphaned() {
+        return orphaned;
+    }
+
+    /// The name of an entry, which need not be sound otherwise.
+    byte[] name(int position) throws IOException {
+        return name(entry(position));
+    }
+
+    /// Bytes of a whole entry, padding included.
+    long length(int position) throws IOException {
+        return entry(position).length();
+    }
+
+    /// A whole entry as it stands: fixed part, extra data, name and padding.
+    byte[] raw(int position) throws IOException {
+        DirectoryEntry entry = entry(position);
+        byte[] raw = new byte[Math.toIntExact(entry.length())];
+        // The padding of the last entry may be missing: it reads as zeros.
+        window.view(entry.fileOffset(), DirectoryEntry.SIZE).get(raw, 0, DirectoryEntry.SIZE);
+        int body = Math.toIntExact(entry.extraDataSize()) + entry.nameSize();
+        byte[] rest = window.copy(entry.fileOffset() + DirectoryEntry.SIZE, body);
+        System.arraycopy(rest, 0, raw, DirectoryEntry.SIZE, body);
+        return raw;
+    }
+
     /// How many entries could be followed.
     public int count() {
         return index.starts().length;

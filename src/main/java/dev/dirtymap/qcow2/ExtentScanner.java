@@ -23,7 +23,7 @@ public final class ExtentScanner {
         ALL
     }
 
-    private static final int FIRST_PIECE = 16 << 10;
+    static final int FIRST_PIECE = 16 << 10;
 
     private final BitSource source;
     private final Geometry geometry;
@@ -31,6 +31,7 @@ public final class ExtentScanner {
     private final long windowStart;
     private final long windowEnd;
     private final long endBit;
+    private final int maxPiece;
     private BitRun run = new BitRun(FIRST_PIECE);
     private boolean grown;
     private long bit;
@@ -43,6 +44,18 @@ public final class ExtentScanner {
             Selection selection,
             long windowStart,
             long windowEnd) {
+        this(source, geometry, selection, windowStart, windowEnd, BitmapReader.MAX_PIECE);
+    }
+
+    /// @param maxPiece bytes of bits to hold at most
+    ExtentScanner(
+            BitSource source,
+            Geometry geometry,
+            Selection selection,
+            long windowStart,
+            long windowEnd,
+            int maxPiece) {
+        this.maxPiece = maxPiece;
         this.source = source;
         this.geometry = geometry;
         this.selection = selection;
@@ -131,8 +144,9 @@ public final class ExtentScanner {
 
     /// A page of a thousand extents needs little; whoever reads on gets larger pieces.
     private void advance(long from) throws IOException {
-        if (!grown && run.start() != run.end()) {
-            run = new BitRun(BitmapReader.MAX_PIECE);
+        if (!grown && run.start() != run.end() && maxPiece > FIRST_PIECE) {
+
+            run = new BitRun(maxPiece);
             grown = true;
         }
         source.read(from & -64L, run);

@@ -48,6 +48,11 @@ public enum Feature {
         return (value >>> bit & 1) != 0;
     }
 
+    /// The bit in a word's value.
+    long mask() {
+        return 1L << bit;
+    }
+
     /// The bits of a word that no constant names.
     static long unknown(Word word, long value) {
         for (Feature feature : values()) {

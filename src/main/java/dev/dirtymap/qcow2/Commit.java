@@ -1,0 +1,391 @@
+package dev.dirtymap.qcow2;
+
+import dev.dirtymap.qcow2.Allocator.Run;
+import dev.dirtymap.qcow2.ChangeRefusedException.Kind;
+import dev.dirtymap.qcow2.HeaderCluster.Extension;
+import dev.dirtymap.qcow2.HeaderCluster.Patch;
+import dev.dirtymap.qcow2.HeaderCluster.Switch;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/// Makes a draft true, and is the only class that writes an image's metadata. Copy-on-write with one switch
+/// (`qcow2.md` 3.4): what is stored stays as it is until one sector of the header makes the new state the
+/// valid one.
+///
+/// | step | what is written | if power is lost in it |
+/// |---|---|---|
+/// | [#prepare] 1 | data clusters, tables, directory, new refcount blocks and table; refcounts of these in blocks that are there | some clusters are leaked |
+/// | sync | so that no pointer written later can point to what is not there | |
+/// | 2 | pointers to new refcount blocks, or to the new refcount table: 12 bytes in the first sector | some clusters are leaked |
+/// | sync | so that every cluster that the switch brings into use has its refcount | |
+/// | 3 | bytes of the header cluster that nobody reads | nothing |
+/// | sync | so that the switch brings only whole extensions into force | |
+/// | [#commit] | one sector of the header cluster: the switch | the old state or the new one |
+/// | sync | so that what is answered lasts, and what was left may be reused | |
+/// | [#finish] 1 | the second switch, where the header needs one | a header longer than usual |
+/// | sync | as above | |
+/// | 2 | refcounts of what was left become 0 | some clusters are leaked |
+/// | sync | so that nothing is discarded that still counts as used | |
+/// | 3 | discards | |
+public final class Commit {
+
+    private static final int PIECE = 64 << 10;
+
+    private final BitmapsDraft draft;
+    private final ImageFile file;
+    private final Header header;
+    private final ClusterUse use;
+    private final Allocator allocator;
+    private final Map<DraftEntry, TablePlan> tables = new IdentityHashMap<>();
+    private @Nullable Run directory;
+    private long directorySize;
+    private List<Switch> switches = List.of();
+
+    private Commit(BitmapsDraft draft) throws IOException {
+        this.draft = draft;
+        this.file = draft.file();
+        this.header = draft.image().header();
+        this.use = new ClusterUse(header.clusterBits());
+        this.allocator = new Allocator(file, header);
+    }
+
+    /// Writes everything that the new state needs beside the old one, and syncs it. Refused, or out of space,
+    /// before the first byte is written.
+    ///
+    /// @throws ChangeRefusedException if limits, the header's room or wrong refcounts forbid it
+    /// @throws NoSpaceException if the disk has no room
+    /// @throws IOException if it fails: then the old state is valid, with some clusters leaked at worst
+    public static Commit prepare(BitmapsDraft draft) throws ChangeRefusedException, IOException {
+        Commit commit = new Commit(draft);
+        if (draft.isChanged()) {
+            commit.plan();
+            commit.reserve();
+            commit.write();
+        }
+        return commit;
+    }
+
+    /// The sector that makes the new state valid, for a journal: where it is, what it is, what it will be.
+    /// Null if nothing changes.
+    public @Nullable Sector sector() {
+        if (switches.isEmpty()) {
+            return null;
+        }
+        Switch first = switches.getFirst();
+        return new Sector(first.sector().offset(), first.old(), first.sector().bytes());
+    }
+
+    /// One sector of the header cluster, before and after.
+    ///
+    /// @param offset in bytes from the start of the file
+    public record Sector(long offset, byte[] before, byte[] after) {
+
+        /// Writes the sector after, and syncs it.
+        public void write(ImageFile file) throws IOException {
+            file.write(offset, ByteBuffer.wrap(after));
+            file.sync();
+        }
+
+        /// What the file has there now: -1 the sector before, 1 that after, 0 another.
+        public int compare(ImageFile file) throws IOException {
+            byte[] now = new byte[before.length];
+            file.read(offset, ByteBuffer.wrap(now));
+            return Arrays.equals(now, after) ? 1 : Arrays.equals(now, before) ? -1 : 0;
+        }
+    }
+
+    /// Makes the new state valid. It is on the disk when this returns.
+    ///
+    /// @throws IOException if it fails: the old state or the new one is valid, and both are whole
+    public void commit() throws IOException {
+        Sector sector = sector();
+        if (sector != null) {
+            sector.write(file);
+        }
+    }
+
+    /// Tidies up: gives back what the old state used. A failure leaves clusters leaked and nothing worse.
+    public void finish() throws IOException {
+        for (Switch more : switches.stream().skip(1).toList()) {
+            writeBefore(more);
+            file.write(more.sector().offset(), ByteBuffer.wrap(more.sector().bytes()));
+            file.sync();
+        }
+        if (!switches.isEmpty()) {
+            free(use.free());
+        }
+    }
+
+    private void free(List<Run> runs) throws IOException {
+        Header now = Header.read(new Window(file, PIECE)).orElseThrow();
+        List<Run> freed = new RefcountUpdate(file, now).free(runs);
+        if (freed.isEmpty()) {
+            return;
+        }
+        file.sync();
+        for (Run run : freed) {
+            file.discard(run.first() << header.clusterBits(), run.count() << header.clusterBits());
+        }
+    }
+
+    /// Chooses clusters and makes sure that everything fits.
+    private void plan() throws ChangeRefusedException, IOException {
+        BitmapDirectory old = draft.image().bitmaps();
+        for (int i = 0; i < old.count(); i++) {
+            if (draft.isRemoved(i)) {
+                use.leave(old.get(i), file, header);
+            }
+            DraftEntry entry = draft.edited(i);
+            if (entry != null) {
+                plan(entry);
+            }
+        }
+        for (DraftEntry entry : draft.added()) {
+            plan(entry);
+        }
+        for (TablePlan table : tables.values()) {
+            table.allocate(allocator);
+        }
+        if (draft.isDirectoryChanged()) {
+            planDirectory();
+        }
+        switches = switches();
+        if (!allocator.runs().isEmpty()) {
+            use.count(file, header, draft.image().extensions(), allocator.runs());
+        }
+    }
+
+    private void planDirectory() throws ChangeRefusedException, IOException {
+        directorySize = directorySize();
+        if (directorySize > BitmapsExtension.MAX_DIRECTORY_SIZE) {
+            throw new ChangeRefusedException(
+                    Kind.LIMIT_EXCEEDED,
+                    "the bitmap directory would have %d bytes, but at most %d are allowed"
+                            .formatted(directorySize, BitmapsExtension.MAX_DIRECTORY_SIZE));
+        }
+        if (directorySize > 0) {
+            directory = allocator.contiguous(clusters(directorySize));
+        }
+        allocator.growTable();
+        if (allocator.newTable().count() > 0) {
+            use.leave(
+                    header.refcountTableOffset(),
+                    (long) header.refcountTableClusters() << header.clusterBits());
+        }
+        leaveDirectory();
+    }
+
+    /// Plans the table of a bitmap whose bits change.
+    private void plan(DraftEntry entry) throws IOException {
+        Content content = entry.content;
+        if (entry.own != null && content.isJust(entry.own)) {
+            return;
+        }
+        TablePlan table =
+                new TablePlan(
+                        file,
+                        draft.geometry(entry),
+                        content,
+                        entry.own,
+                        entry.stored == null ? 0 : entry.stored.entry().tableOffset());
+        table.measure(use);
+        tables.put(entry, table);
+    }
+
+    private void leaveDirectory() {
+        draft.image()
+                .extensions()
+                .last(HeaderExtension.Bitmaps.class)
+                .map(BitmapsExtension::parse)
+                .ifPresent(now -> use.leave(now.directoryOffset(), now.directorySize()));
+    }
+
+    private long directorySize() throws IOException {
+        BitmapDirectory old = draft.image().bitmaps();
+        long size = 0;
+        for (int i = 0; i < old.count(); i++) {
+            DraftEntry entry = draft.edited(i);
+            if (entry != null) {
+                size += entry.length();
+            } else if (!draft.isRemoved(i)) {
+                size += old.length(i);
+            }
+        }
+        for (DraftEntry entry : draft.added()) {
+            size += entry.length();
+        }
+        return size;
+    }
+
+    /// How the header comes to the new state.
+    private List<Switch> switches() throws IOException, ChangeRefusedException {
+        HeaderCluster cluster =
+                HeaderCluster.read(file, Header.read(new Window(file, PIECE)).orElseThrow());
+        List<Extension> next = new ArrayList<>();
+        boolean kept = !draft.isDirectoryChanged();
+        boolean placed = kept || directory == null;
+        for (Extension extension : cluster.extensions()) {
+            if (extension.id() == ReferencePoints.EXTENSION) {
+                continue;
+            }
+            if (kept || extension.id() != HeaderExtension.BITMAPS) {
+                next.add(extension);
+            } else if (!placed) {
+                next.add(bitmapsExtension());
+                placed = true;
+            }
+        }
+        if (!placed) {
+            next.add(bitmapsExtension());
+        }
+        byte[] points = draft.currentPoints().toBytes();
+        if (points != null) {
+            next.add(new Extension(ReferencePoints.EXTENSION, points));
+        }
+        // A bit that we do not know says that something is in step with the image, which it no
+        // longer is.
+        long known =
+                header.autoclearFeatures()
+                        & ~Feature.unknown(Feature.Word.AUTOCLEAR, header.autoclearFeatures());
+        long valid = directory == null ? 0 : Feature.BITMAPS.mask();
+        return cluster.to(next, kept ? known : known & ~Feature.BITMAPS.mask() | valid);
+    }
+
+    private Extension bitmapsExtension() {
+        BitmapsExtension payload =
+                new BitmapsExtension(draft.count(), directorySize, offset(required(directory)));
+        return new Extension(HeaderExtension.BITMAPS, payload.toBytes());
+    }
+
+    /// Makes sure of the disk space, before the first byte is written.
+    private void reserve() throws IOException {
+        List<Run> reserved = new ArrayList<>();
+        try {
+            for (Run run : allocator.runs()) {
+                reserved.add(run);
+                file.reserve(offset(run), run.count() << header.clusterBits());
+            }
+        } catch (NoSpaceException e) {
+            discard(reserved);
+            throw e;
+        }
+    }
+
+    /// Gives back the space of clusters that nobody uses, if that works.
+    private void discard(List<Run> runs) {
+        for (Run run : runs) {
+            try {
+                file.discard(offset(run), run.count() << header.clusterBits());
+            } catch (IOException untold) {
+                // They are unused all the same.
+            }
+        }
+    }
+
+    private void write() throws ChangeRefusedException, IOException {
+        try {
+            writeClusters();
+            file.sync();
+            allocator.linkRefcounts();
+            switches = switches();
+            writeBefore(switches.getFirst());
+        } catch (IOException e) {
+            undo(e);
+            throw e;
+        }
+    }
+
+    /// Takes the new clusters out of use again after a failure, if the disk lets us.
+    private void undo(IOException failure) {
+        try {
+            free(allocator.runs().stream().filter(run -> !holdsRefcounts(run)).toList());
+        } catch (IOException e) {
+            failure.addSuppressed(e);
+        }
+    }
+
+    /// Whether refcounts are in there, which may be in force by now.
+    private boolean holdsRefcounts(Run run) {
+        return run.equals(allocator.newTable())
+                || allocator.newBlocks().values().stream()
+                        .anyMatch(cluster -> cluster >= run.first() && cluster < run.end());
+    }
+
+    private void writeBefore(Switch step) throws IOException {
+        if (step.before().isEmpty()) {
+            return;
+        }
+        for (Patch patch : step.before()) {
+            file.write(patch.offset(), ByteBuffer.wrap(patch.bytes()));
+        }
+        file.sync();
+    }
+
+    private void writeClusters() throws IOException {
+        for (TablePlan table : tables.values()) {
+            table.write();
+        }
+        if (directory != null) {
+            writeDirectory(directory);
+        }
+        new RefcountUpdate(file, header).apply(allocator.runs(), (_, _) -> 1);
+        allocator.writeRefcounts();
+    }
+
+    private void writeDirectory(Run run) throws IOException {
+        BitmapDirectory old = draft.image().bitmaps();
+        long end = offset(run) + (run.count() << header.clusterBits());
+        DirectoryOutput out = new DirectoryOutput(file, offset(run));
+        for (int i = 0; i < old.count(); i++) {
+            DraftEntry entry = draft.edited(i);
+            if (entry != null) {
+                out.put(bytes(entry));
+            } else if (!draft.isRemoved(i)) {
+                out.put(old.raw(i));
+            }
+        }
+        for (DraftEntry entry : draft.added()) {
+            out.put(bytes(entry));
+        }
+        out.fill(end);
+    }
+
+    private byte[] bytes(DraftEntry entry) {
+        TablePlan table = tables.get(entry);
+        long tableOffset =
+                table != null ? table.tableOffset() : required(entry.stored).entry().tableOffset();
+        ByteBuffer bytes = ByteBuffer.allocate(entry.length());
+        new DirectoryEntry(
+                        0,
+                        tableOffset,
+                        draft.geometry(entry).tableSize(),
+                        entry.enabled ? DirectoryEntry.AUTO : 0,
+                        1,
+                        entry.granularityBits,
+                        entry.name.length,
+                        0)
+                .write(bytes);
+        return bytes.put(entry.name).array();
+    }
+
+    private long clusters(long bytes) {
+        return bytes + header.clusterSize() - 1 >>> header.clusterBits();
+    }
+
+    private long offset(Run run) {
+        return run.first() << header.clusterBits();
+    }
+
+    private static <T> T required(@Nullable T value) {
+        if (value == null) {
+            throw new IllegalStateException("not planned");
+        }
+        return value;
+    }
+}

@@ -1,0 +1,156 @@
+package dev.dirtymap.qcow2;
+
+import dev.dirtymap.qcow2.ExtentScanner.BitSource;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/// The bits that a bitmap shall have, said and not yet read: the union of bitmaps that are stored somewhere,
+/// then some ranges set or cleared. That is all that clearing, copying and merging can come to, in any
+/// number and order, so nothing in between is ever written. Immutable.
+///
+/// A set bit of a source stands for its granule, and in a coarser bitmap for the granule around that one
+/// (as QEMU rounds, `hbitmap_merge`). A bitmap that was merged through a coarse one is as coarse from then
+/// on; through several, as the coarsest, because granules are powers of two.
+final class Content {
+
+    /// Bits that are stored somewhere. Two are the same only if they are the same object.
+    static final class Source {
+
+        private final BitSource bits;
+        private final Geometry geometry;
+
+        Source(BitSource bits, Geometry geometry) {
+            this.bits = bits;
+            this.geometry = geometry;
+        }
+
+        Geometry geometry() {
+            return geometry;
+        }
+    }
+
+    static final Content EMPTY = new Content(Map.of(), List.of(), true);
+
+    /// With each source the granularity, in bits, that it has been rounded to.
+    private final Map<Source, Integer> sources;
+
+    private final List<Extent> marked;
+    private final boolean markedDirty;
+
+    private Content(Map<Source, Integer> sources, List<Extent> marked, boolean markedDirty) {
+        this.sources = sources;
+        this.marked = marked;
+        this.markedDirty = markedDirty;
+    }
+
+    static Content of(Source source) {
+        return new Content(Map.of(source, source.geometry.granularityBits()), List.of(), true);
+    }
+
+    /// Whether this is what the bitmap of that source has already.
+    boolean isJust(Source source) {
+        return marked.isEmpty() && sources.equals(of(source).sources);
+    }
+
+    /// This and what another bitmap has.
+    ///
+    /// @param granularityBits those of the other bitmap
+    Content union(Content other, int granularityBits) {
+        if (!marked.isEmpty() || !other.marked.isEmpty()) {
+            throw new IllegalStateException("ranges are marked last");
+        }
+        Map<Source, Integer> all = new LinkedHashMap<>(sources);
+        other.sources.forEach(
+                (source, bits) -> all.merge(source, Math.max(bits, granularityBits), Math::max));
+        return new Content(all, List.of(), true);
+    }
+
+    /// This with ranges set, or cleared.
+    ///
+    /// @param ranges ascending, not touching each other; whole granules where they are cleared
+    Content mark(List<Extent> ranges, boolean dirty) {
+        if (!marked.isEmpty()) {
+            throw new IllegalStateException("ranges are marked once");
+        }
+        return new Content(sources, List.copyOf(ranges), dirty);
+    }
+
+    /// What one cluster of bits comes to.
+    enum Kind {
+        /// What the bitmap has there already.
+        KEPT,
+        ZEROS,
+        ONES,
+        /// Anything else: bits to be written.
+        MIXED
+    }
+
+    /// Sees the clusters of bits in order.
+    @FunctionalInterface
+    interface Visitor {
+        /// @param index which entry of the bitmap table
+        /// @param bits valid for [Kind#MIXED], until this returns
+        void cluster(long index, Kind kind, ClusterBits bits) throws IOException;
+    }
+
+    /// Works out all clusters of bits.
+    ///
+    /// @param geometry of the bitmap that shall have this content
+    /// @param own what that bitmap has now, if it is stored with this very geometry: clusters to which nothing
+    ///     is added are kept
+    void evaluate(Geometry geometry, @Nullable Source own, Visitor visitor) throws IOException {
+        boolean keeps = own != null && sources.containsKey(own);
+        List<BitCursor> others = new ArrayList<>();
+        for (Map.Entry<Source, Integer> source : sources.entrySet()) {
+            if (!keeps
+                    || source.getKey() != own
+                    || source.getValue() > geometry.granularityBits()) {
+                others.add(cursor(source.getKey(), source.getValue(), geometry));
+            }
+        }
+        BitCursor base = keeps && own != null ? BitCursor.aligned(own.bits) : null;
+        BitCursor marks = BitCursor.ranges(marked, geometry);
+        ClusterBits bits = new ClusterBits(1 << geometry.clusterBits());
+        long perCluster = geometry.bitsPerCluster();
+        for (long index = 0; index < geometry.tableSize(); index++) {
+            long from = index * perCluster;
+            long to = Math.min(geometry.bits(), from + perCluster);
+            bits.reset();
+            boolean added = false;
+            for (BitCursor other : others) {
+                added |= other.set(bits, from, to);
+            }
+            if (markedDirty) {
+                added |= marks.set(bits, from, to);
+            }
+            boolean cleared = !markedDirty && marks.reaches(from, to);
+            if (!added && !cleared && keeps) {
+                visitor.cluster(index, Kind.KEPT, bits);
+                continue;
+            }
+            if (base != null) {
+                base.set(bits, from, to);
+            }
+            if (cleared) {
+                marks.clear(bits, from, to);
+            }
+            Kind kind =
+                    bits.isZero()
+                            ? Kind.ZEROS
+                            : to - from == perCluster && bits.isOnes() ? Kind.ONES : Kind.MIXED;
+            visitor.cluster(index, kind, bits);
+        }
+    }
+
+    private static BitCursor cursor(Source source, int granularityBits, Geometry target)
+            throws IOException {
+        return source.geometry.granularityBits() == target.granularityBits()
+                        && granularityBits <= target.granularityBits()
+                ? BitCursor.aligned(source.bits)
+                : BitCursor.rounded(source.bits, source.geometry, granularityBits, target);
+    }
+}
