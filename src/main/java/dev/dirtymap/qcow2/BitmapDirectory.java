@@ -127,7 +127,8 @@ public final class BitmapDirectory {
         return violation == null ? null : violation.toString();
     }
 
-    private @Nullable Violation structural() {
+    /// What is broken in the extension or the directory itself; null for nothing.
+    @Nullable Violation structural() {
         return extensionViolation != null ? extensionViolation : index.violation();
     }
 
@@ -152,7 +153,7 @@ public final class BitmapDirectory {
         boolean inconsistent = false;
         for (int i = 0; i < count(); i++) {
             Judged judged = judge(i);
-            opens &= judged.opensInQemu();
+            opens &= opensInQemu(judged.violations());
             Bitmap bitmap = judged.bitmap();
             switch (bitmap.state()) {
                 case CORRUPT -> corrupt = corrupt == null ? about(bitmap) : corrupt;
@@ -192,9 +193,10 @@ public final class BitmapDirectory {
         return -1;
     }
 
-    private record Judged(Bitmap bitmap, boolean opensInQemu) {}
+    /// A bitmap with every rule that it breaks: all of its entry, the first of its table.
+    record Judged(Bitmap bitmap, DirectoryEntry entry, List<Violation> violations) {}
 
-    private Judged judge(int position) throws IOException {
+    Judged judge(int position) throws IOException {
         DirectoryEntry entry = entry(position);
         byte[] name = name(entry);
         Geometry geometry = entry.geometry(header);
@@ -239,7 +241,7 @@ public final class BitmapDirectory {
                     case UNSUPPORTED -> first(violations, Effect.UNSUPPORTED).toString();
                 };
         Bitmap bitmap = new Bitmap(name, entry, geometry, state, reason, table, extraData(entry));
-        return new Judged(bitmap, opensInQemu(violations));
+        return new Judged(bitmap, entry, violations);
     }
 
     private static boolean opensInQemu(List<Violation> violations) {
