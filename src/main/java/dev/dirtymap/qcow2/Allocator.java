@@ -69,7 +69,7 @@ final class Allocator {
     }
 
     /// The blocks to make: index in the refcount table, and cluster.
-    TreeMap<Long, Long> newBlocks() {
+    Map<Long, Long> newBlocks() {
         return newBlocks;
     }
 
