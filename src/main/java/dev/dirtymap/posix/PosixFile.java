@@ -10,7 +10,8 @@ import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/// An open regular file: its identity, its locks, and a channel to read and write it.
+/// An open regular file: its identity, its locks, its room on the disk, and a channel to read and
+/// write it.
 ///
 /// The locks are OFD locks, see fcntl(2): they belong to this object, so two `PosixFile`s of one
 /// file conflict with each other, also in one process; they conflict with the POSIX locks of
