@@ -21,4 +21,15 @@ public final class ErrnoException extends IOException {
     public int errno() {
         return errno;
     }
+
+    /// Whether the disk is full, or what this user may take of it.
+    public boolean isNoSpace() {
+        return isNoSpace(this);
+    }
+
+    /// The same for any failure, also of the JDK's own [java.nio.channels.FileChannel#write], which
+    /// throws an [IOException] without a kind. Works in every language of the C library.
+    public static boolean isNoSpace(IOException failure) {
+        return Errno.ENOSPC.isReasonOf(failure) || Errno.EDQUOT.isReasonOf(failure);
+    }
 }

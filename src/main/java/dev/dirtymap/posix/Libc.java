@@ -14,6 +14,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.StructLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.VarHandle;
+import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 
 /// Every native call of the service. The reason to have any: the JDK cannot open a file beneath a
@@ -21,9 +22,9 @@ import java.nio.charset.StandardCharsets;
 /// when *any* descriptor of the file is closed. Whoever reviews the use of native code reads this
 /// class; it is the only one where the compiler's warning about restricted methods is suppressed.
 ///
-/// Four symbols serve: `close`, `fcntl` and `strerror`, and `syscall` for what glibc has no
-/// function for (`openat2`, `getdents64`) or some C libraries lack (`statx`). musl has the same
-/// four.
+/// Four symbols serve: `close`, `fcntl` and `strerror`, and `syscall` for each [SystemCall]: some
+/// have no function in glibc (`openat2`), others not in every C library (`statx`, `renameat2`), and
+/// the rest takes the same way. musl has the same four.
 ///
 /// Results follow the kernel's own convention: zero or more is success, less is the negated errno.
 /// The C library's `errno` is captured by the linker right after each call, since the JVM may
@@ -37,22 +38,30 @@ final class Libc {
     // <fcntl.h>, the same on both architectures
     static final long O_RDONLY = 0;
     static final long O_RDWR = 2;
+    static final long O_CREAT = 0x40;
+    static final long O_EXCL = 0x80;
     static final long O_CLOEXEC = 0x8_0000;
     static final long O_PATH = 0x20_0000;
     static final long O_DIRECTORY = ARCHITECTURE.directoryFlag();
     static final long O_NOFOLLOW = ARCHITECTURE.noFollowFlag();
+    static final long O_TMPFILE = 0x40_0000 | O_DIRECTORY;
 
     /// `AT_FDCWD` as the folder's descriptor: a relative path starts at the working folder.
     static final int WORKING_FOLDER = -100;
 
-    // <linux/fcntl.h>, flags of statx
+    // <linux/fcntl.h>, flags of statx and linkat
     static final int AT_SYMLINK_NOFOLLOW = 0x100;
+    static final int AT_SYMLINK_FOLLOW = 0x400;
     static final int AT_EMPTY_PATH = 0x1000;
 
     // <linux/openat2.h>
     static final long RESOLVE_NO_MAGICLINKS = 0x02;
     static final long RESOLVE_NO_SYMLINKS = 0x04;
     static final long RESOLVE_BENEATH = 0x08;
+
+    // <linux/falloc.h>
+    static final int FALLOC_FL_KEEP_SIZE = 0x01;
+    static final int FALLOC_FL_PUNCH_HOLE = 0x02;
 
     // <fcntl.h>, lock types
     static final short F_RDLCK = 0;
@@ -77,6 +86,7 @@ final class Libc {
     private static final long OPEN_HOW_SIZE = 24;
 
     private static final long OPEN_HOW_FLAGS = 0;
+    private static final long OPEN_HOW_MODE = 8;
     private static final long OPEN_HOW_RESOLVE = 16;
 
     /// Longer texts of `strerror` would be cut; the longest of glibc has 50 bytes.
@@ -115,22 +125,17 @@ final class Libc {
     private Libc() {}
 
     /// The new descriptor of `path`, looked up from `folder` (a descriptor or [#WORKING_FOLDER]) as
-    /// the `RESOLVE_` bits of `resolve` allow, or the negated errno. See openat2(2).
-    static int openat2(int folder, byte[] path, long flags, long resolve) {
+    /// the `RESOLVE_` bits of `resolve` allow, or the negated errno. `mode` is for a file that is
+    /// created, less the umask, and 0 otherwise. See openat2(2).
+    static int openat2(int folder, byte[] path, long flags, long mode, long resolve) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment how = arena.allocate(OPEN_HOW_SIZE, Long.BYTES);
             how.set(JAVA_LONG, OPEN_HOW_FLAGS, flags);
+            how.set(JAVA_LONG, OPEN_HOW_MODE, mode);
             how.set(JAVA_LONG, OPEN_HOW_RESOLVE, resolve);
             long name = terminated(path, arena).address();
-            return (int)
-                    syscall(
-                            arena,
-                            Architecture.OPENAT2,
-                            folder,
-                            name,
-                            how.address(),
-                            OPEN_HOW_SIZE,
-                            0);
+            long at = how.address();
+            return syscall(arena, SystemCall.OPENAT2, folder, name, at, OPEN_HOW_SIZE, 0);
         }
     }
 
@@ -138,15 +143,7 @@ final class Libc {
     static int statx(int folder, byte[] path, int flags, int mask, MemorySegment buffer) {
         try (Arena arena = Arena.ofConfined()) {
             long name = terminated(path, arena).address();
-            return (int)
-                    syscall(
-                            arena,
-                            ARCHITECTURE.statx(),
-                            folder,
-                            name,
-                            flags,
-                            mask,
-                            buffer.address());
+            return syscall(arena, SystemCall.STATX, folder, name, flags, mask, buffer.address());
         }
     }
 
@@ -154,15 +151,55 @@ final class Libc {
     /// bytes they take (0: no more), or the negated errno. See getdents64(2).
     static int getdents64(int folder, MemorySegment buffer) {
         try (Arena arena = Arena.ofConfined()) {
-            return (int)
-                    syscall(
-                            arena,
-                            ARCHITECTURE.getdents64(),
-                            folder,
-                            buffer.address(),
-                            buffer.byteSize(),
-                            0,
-                            0);
+            long size = buffer.byteSize();
+            return syscall(arena, SystemCall.GETDENTS64, folder, buffer.address(), size, 0, 0);
+        }
+    }
+
+    /// Changes the disk space of a range as the `FALLOC_FL_` bits of `mode` say: 0, or the negated
+    /// errno. See fallocate(2).
+    static int fallocate(int descriptor, int mode, long offset, long length) {
+        try (Arena arena = Arena.ofConfined()) {
+            return syscall(arena, SystemCall.FALLOCATE, descriptor, mode, offset, length, 0);
+        }
+    }
+
+    /// Gives what `link` (a magic link, absolute) leads to the further name `newName` in the open
+    /// folder `newFolder`, if that is free: 0, or the negated errno. See linkat(2).
+    static int linkat(byte[] link, int newFolder, byte[] newName) {
+        try (Arena arena = Arena.ofConfined()) {
+            long from = terminated(link, arena).address();
+            long to = terminated(newName, arena).address();
+            int flags = AT_SYMLINK_FOLLOW;
+            return syscall(arena, SystemCall.LINKAT, WORKING_FOLDER, from, newFolder, to, flags);
+        }
+    }
+
+    /// Renames within one open folder, over what has the new name: 0, or the negated errno. See
+    /// renameat2(2).
+    static int rename(int folder, byte[] name, byte[] newName) {
+        try (Arena arena = Arena.ofConfined()) {
+            long from = terminated(name, arena).address();
+            long to = terminated(newName, arena).address();
+            return syscall(arena, SystemCall.RENAMEAT2, folder, from, folder, to, 0);
+        }
+    }
+
+    /// Takes away the name of something that is no folder: 0, or the negated errno. See
+    /// unlinkat(2).
+    static int unlinkat(int folder, byte[] name) {
+        try (Arena arena = Arena.ofConfined()) {
+            long path = terminated(name, arena).address();
+            return syscall(arena, SystemCall.UNLINKAT, folder, path, 0, 0, 0);
+        }
+    }
+
+    /// Makes a folder with the rights `mode`, less the umask: 0, or the negated errno. See
+    /// mkdirat(2).
+    static int mkdirat(int folder, byte[] name, long mode) {
+        try (Arena arena = Arena.ofConfined()) {
+            long path = terminated(name, arena).address();
+            return syscall(arena, SystemCall.MKDIRAT, folder, path, mode, 0, 0);
         }
     }
 
@@ -196,25 +233,33 @@ final class Libc {
 
     /// What the C library says about an errno, in the language of the locale.
     static String strerror(int errno) {
+        return strerror(errno, StandardCharsets.UTF_8);
+    }
+
+    /// The same, read as text of `charset`.
+    static String strerror(int errno, Charset charset) {
         try {
             MemorySegment text = (MemorySegment) STRERROR.invokeExact(errno);
             byte[] bytes =
                     text.reinterpret(STRERROR_MAX)
                             .getString(0, StandardCharsets.ISO_8859_1)
                             .getBytes(StandardCharsets.ISO_8859_1);
-            return new String(bytes, StandardCharsets.UTF_8);
+            return new String(bytes, charset);
         } catch (Throwable impossible) {
             throw notDeclared(impossible);
         }
     }
 
-    private static long syscall(Arena arena, long number, long a, long b, long c, long d, long e) {
+    /// All results of the calls made here fit an `int`.
+    private static int syscall(
+            Arena arena, SystemCall call, long a, long b, long c, long d, long e) {
         MemorySegment state = arena.allocate(CALL_STATE);
+        long number = call.on(ARCHITECTURE);
         try {
             while (true) {
                 long result = (long) SYSCALL.invokeExact(state, number, a, b, c, d, e);
                 if (result >= 0) {
-                    return result;
+                    return Math.toIntExact(result);
                 }
                 int errno = errno(state);
                 if (errno != Errno.EINTR.number()) {

@@ -10,7 +10,8 @@ import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/// An open regular file: its identity, its locks, and a channel to read and write it.
+/// An open regular file: its identity, its locks, its room on the disk, and a channel to read and
+/// write it.
 ///
 /// The locks are OFD locks, see fcntl(2): they belong to this object, so two `PosixFile`s of one
 /// file conflict with each other, also in one process; they conflict with the POSIX locks of
@@ -46,6 +47,23 @@ public final class PosixFile implements AutoCloseable {
                 descriptor.with(number -> channel == null ? openChannel(number) : channel);
         channel = opened;
         return opened;
+    }
+
+    /// Makes room on the disk for `length` bytes from `offset`, so that writing them later finds it,
+    /// without a change of content or size. Where the file system cannot, nothing happens.
+    ///
+    /// When there is no room an [ErrnoException] that [ErrnoException#isNoSpace()], and
+    /// [NonWritableChannelException] when the file was not opened for writing.
+    public void reserve(long offset, long length) throws IOException {
+        allocate(Libc.FALLOC_FL_KEEP_SIZE, offset, length);
+    }
+
+    /// Gives the disk space of `length` bytes from `offset` back: they read as zeros then, and the
+    /// size stays. Where the file system cannot, nothing happens, and the bytes stay as they are.
+    ///
+    /// [NonWritableChannelException] when the file was not opened for writing.
+    public void punch(long offset, long length) throws IOException {
+        allocate(Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, offset, length);
     }
 
     /// Locks one byte together with other readers of it, without waiting. False: somebody holds it
@@ -107,6 +125,26 @@ public final class PosixFile implements AutoCloseable {
             options.add(StandardOpenOption.WRITE);
         }
         return FileChannel.open(Path.of(Descriptor.magicLink(number)), options);
+    }
+
+    private void allocate(int mode, long offset, long length) throws IOException {
+        requireRange(offset, length);
+        int result = descriptor.with(number -> allocate(number, mode, offset, length));
+        switch (Errno.of(-result).orElse(null)) {
+            case EOPNOTSUPP, ENOSYS, EINVAL -> {}
+            case null, default -> {
+                if (result < 0) {
+                    throw Errno.failure("fallocate", what, -result);
+                }
+            }
+        }
+    }
+
+    private int allocate(int number, int mode, long offset, long length) {
+        if (!writable) {
+            throw new NonWritableChannelException();
+        }
+        return Libc.fallocate(number, mode, offset, length);
     }
 
     private boolean tryLock(short type, long offset) throws IOException {

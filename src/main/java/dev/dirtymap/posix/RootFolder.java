@@ -2,10 +2,16 @@ package dev.dirtymap.posix;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
+import java.util.concurrent.ThreadLocalRandom;
 
 /// A folder that is opened once, and the only way to the files beneath it.
 ///
@@ -20,13 +26,13 @@ import java.util.List;
 /// [java.nio.channels.ClosedChannelException].
 public final class RootFolder implements AutoCloseable {
 
-    private static final long BENEATH =
-            Libc.RESOLVE_BENEATH | Libc.RESOLVE_NO_SYMLINKS | Libc.RESOLVE_NO_MAGICLINKS;
     private static final byte[] ITSELF = {'.'};
+    private static final String TEMPORARY = ".dirtymap-";
 
-    /// `RESOLVE_BENEATH` says `EAGAIN` when a rename anywhere keeps the kernel from being sure. It
-    /// needs a `..` to come to that, and those are refused before, so this is for kernels to come.
-    private static final int ATTEMPTS = 16;
+    /// What a path may have in bytes (`PATH_MAX` less the NUL), and each of its parts.
+    private static final int MAX_PATH = 4095;
+
+    private static final int MAX_PART = 255;
 
     private final Descriptor root;
 
@@ -46,6 +52,7 @@ public final class RootFolder implements AutoCloseable {
                         Libc.WORKING_FOLDER,
                         bytesOf(folder),
                         Libc.O_PATH | Libc.O_DIRECTORY | Libc.O_CLOEXEC,
+                        0,
                         0);
         if (number == -Errno.ENOTDIR.number()) {
             throw new NotDirectoryException(what);
@@ -77,12 +84,11 @@ public final class RootFolder implements AutoCloseable {
     /// when permissions forbid it, [ErrnoException] for the rest.
     public PosixFile openFile(byte[] relativePath, boolean writable) throws IOException {
         String what = Errno.shown(relativePath);
-        if (!hasProperParts(relativePath)) {
-            throw new NoSuchFileException(what);
-        }
+        requireProperParts(relativePath, what);
         // Opening a FIFO blocks and opening a device can act, so O_PATH first, which only finds.
         try (Descriptor found =
-                openBeneath(relativePath, Libc.O_PATH | Libc.O_NOFOLLOW | Libc.O_CLOEXEC, what)) {
+                root.openBeneath(
+                        relativePath, Libc.O_PATH | Libc.O_NOFOLLOW | Libc.O_CLOEXEC, 0, what)) {
             return found.with(number -> openFound(number, writable, what));
         }
     }
@@ -97,16 +103,88 @@ public final class RootFolder implements AutoCloseable {
         boolean rootItself = relativePath.length == 0;
         byte[] path = rootItself ? ITSELF : relativePath;
         String what = Errno.shown(path);
-        if (!rootItself && !hasProperParts(relativePath)) {
-            throw new NoSuchFileException(what);
+        if (!rootItself) {
+            requireProperParts(relativePath, what);
         }
         // O_DIRECTORY makes the kernel refuse all else before it opens anything.
-        try (Descriptor folder =
-                openBeneath(
-                        path,
-                        Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC,
-                        what)) {
+        try (Descriptor folder = root.openBeneath(path, OpenFolder.FLAGS, 0, what)) {
             return folder.with(number -> FolderReader.read(number, what));
+        }
+    }
+
+    /// Starts a new regular file, which gets its name when [NewFile#publish()] is called and never
+    /// replaces anything. Its rights are those that `touch` would give. It is closed by the caller,
+    /// and may be after this folder.
+    ///
+    /// [FileAlreadyExistsException] when the name is taken already, by whatever it is;
+    /// [NoSuchFileException] when its folder is missing, or for a path that
+    /// [#openFile(byte\[\], boolean)] would not open;
+    /// [java.nio.file.AccessDeniedException] when the folder must not be written or not be read, or
+    /// the file system is read-only.
+    public NewFile createFile(byte[] relativePath) throws IOException {
+        String what = Errno.shown(relativePath);
+        requireProperParts(relativePath, what);
+        return createFile(relativePath, lastPart(relativePath), what);
+    }
+
+    /// Writes a small regular file so that there is its old content or the new one at any time, also
+    /// after a loss of power, and the new one after the return. What has the name is replaced: a
+    /// file with its rights, or a symbolic link itself.
+    ///
+    /// The new file has a name of its own, `.dirtymap-` and 16 hexadecimal digits, for a moment in
+    /// the same folder; a crash may leave it.
+    ///
+    /// Errors as of [#createFile(byte\[\])], but that the name may be taken.
+    public void replaceFile(byte[] relativePath, byte[] content) throws IOException {
+        String what = Errno.shown(relativePath);
+        requireProperParts(relativePath, what);
+        long random = ThreadLocalRandom.current().nextLong();
+        byte[] temporary =
+                (TEMPORARY + HexFormat.of().toHexDigits(random))
+                        .getBytes(StandardCharsets.US_ASCII);
+        try (NewFile made = createFile(relativePath, temporary, what)) {
+            ByteBuffer source = ByteBuffer.wrap(content);
+            while (source.hasRemaining()) {
+                made.file().channel().write(source);
+            }
+            made.publishOver(lastPart(relativePath));
+        }
+    }
+
+    /// Takes the name of a regular file away, for good when this returns. Who has it open keeps it.
+    ///
+    /// [NoSuchFileException] for all that [#openFile(byte\[\], boolean)] would not open,
+    /// [java.nio.file.AccessDeniedException] when its folder must not be written or not be read, or
+    /// the file system is read-only.
+    public void delete(byte[] relativePath) throws IOException {
+        String what = Errno.shown(relativePath);
+        requireProperParts(relativePath, what);
+        try (OpenFolder folder = openParent(relativePath, what)) {
+            folder.delete(lastPart(relativePath), what);
+            folder.sync();
+        }
+    }
+
+    /// Makes a folder and those it is in, as far as they are missing, for good when this returns. An
+    /// empty path is the root itself, which is there. Their rights are those that `mkdir` would
+    /// give.
+    ///
+    /// [NotDirectoryException] when a part is something else, [NoSuchFileException] when it is a
+    /// symbolic link and for improper paths, [java.nio.file.AccessDeniedException] when a folder to
+    /// make another in must not be written or not be read, or the file system is read-only.
+    public void createFolders(byte[] relativePath) throws IOException {
+        if (relativePath.length == 0) {
+            return;
+        }
+        requireProperParts(relativePath, Errno.shown(relativePath));
+        for (int end = 1; end <= relativePath.length; end++) {
+            if (end == relativePath.length || relativePath[end] == '/') {
+                byte[] part = Arrays.copyOf(relativePath, end);
+                String what = Errno.shown(part);
+                if (!isFolder(part, what)) {
+                    createFolder(part, what);
+                }
+            }
         }
     }
 
@@ -116,17 +194,60 @@ public final class RootFolder implements AutoCloseable {
         root.close();
     }
 
-    private Descriptor openBeneath(byte[] path, long flags, String what) throws IOException {
-        return root.with(number -> {
-            int result = Libc.openat2(number, path, flags, BENEATH);
-            for (int attempt = 1;
-                    result == -Errno.EAGAIN.number() && attempt < ATTEMPTS;
-                    attempt++) {
-                Thread.onSpinWait();
-                result = Libc.openat2(number, path, flags, BENEATH);
+    /// In the folder of `path`, by the name `name`.
+    private NewFile createFile(byte[] path, byte[] name, String what) throws IOException {
+        OpenFolder folder = openParent(path, what);
+        try {
+            return NewFile.in(folder, name, what);
+        } catch (IOException | RuntimeException | Error failure) {
+            folder.close();
+            throw failure;
+        }
+    }
+
+    /// The folder of the last part, open for changes in it.
+    OpenFolder openParent(byte[] path, String what) throws IOException {
+        int slash = lastSlash(path);
+        byte[] parent = slash < 0 ? ITSELF : Arrays.copyOf(path, slash);
+        return new OpenFolder(root.openBeneath(parent, OpenFolder.FLAGS, 0, what));
+    }
+
+    private static byte[] lastPart(byte[] path) {
+        return Arrays.copyOfRange(path, lastSlash(path) + 1, path.length);
+    }
+
+    private static int lastSlash(byte[] path) {
+        int slash = path.length - 1;
+        while (slash >= 0 && path[slash] != '/') {
+            slash--;
+        }
+        return slash;
+    }
+
+    /// False when there is nothing, or a link.
+    private boolean isFolder(byte[] path, String what) throws IOException {
+        // Without O_NOFOLLOW, with which a link would be ENOTDIR and not ELOOP.
+        int result = root.tryOpenBeneath(path, Libc.O_PATH | Libc.O_DIRECTORY | Libc.O_CLOEXEC, 0);
+        if (result == -Errno.ENOTDIR.number()) {
+            throw new NotDirectoryException(what);
+        }
+        try {
+            Descriptor.opened(result, what).close();
+            return true;
+        } catch (NoSuchFileException absent) {
+            return false;
+        }
+    }
+
+    private void createFolder(byte[] path, String what) throws IOException {
+        try (OpenFolder parent = openParent(path, what)) {
+            parent.createFolder(lastPart(path), what);
+            parent.sync();
+        } catch (FileAlreadyExistsException found) {
+            if (!isFolder(path, what)) {
+                throw new NoSuchFileException(what);
             }
-            return Descriptor.opened(result, what);
-        });
+        }
     }
 
     /// Through the magic link it is the inode that was looked at, even when its name has changed
@@ -154,7 +275,16 @@ public final class RootFolder implements AutoCloseable {
 
     /// The kernel would refuse most of these as well, but not all in the same way: it takes `a//b`,
     /// `a/./b` and `a/b/../c`.
+    private static void requireProperParts(byte[] path, String what) throws NoSuchFileException {
+        if (!hasProperParts(path)) {
+            throw new NoSuchFileException(what);
+        }
+    }
+
     private static boolean hasProperParts(byte[] path) {
+        if (path.length > MAX_PATH) {
+            return false;
+        }
         int partStart = 0;
         for (int i = 0; i <= path.length; i++) {
             if (i == path.length || path[i] == '/') {
@@ -172,7 +302,7 @@ public final class RootFolder implements AutoCloseable {
     private static boolean isProperPart(byte[] path, int start, int end) {
         int length = end - start;
         boolean dots = length <= 2 && length > 0 && path[start] == '.' && path[end - 1] == '.';
-        return length > 0 && !dots;
+        return length > 0 && length <= MAX_PART && !dots;
     }
 
     /// The exact bytes of an absolute path. A path's text has lost what the locale cannot say; its

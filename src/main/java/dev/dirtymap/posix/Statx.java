@@ -89,6 +89,10 @@ record Statx(
         return (mode & S_IFMT) == S_IFDIR;
     }
 
+    boolean isSameFile(Statx other) {
+        return inode == other.inode && device() == other.device();
+    }
+
     /// Anyone may give a file a modification time that a `long` cannot count in nanoseconds (after the year
     /// 2262); it wraps around then, since such times are only ever compared.
     FileStat toFileStat() {

@@ -1,6 +1,6 @@
 /// What the JDK has not, by the foreign function API: opening beneath a folder without following
-/// links, listing names as bytes, one `fstat` with the identity and all times of a file, and OFD
-/// locks.
+/// links, listing names as bytes, one `fstat` with the identity and all times of a file, OFD locks,
+/// room on the disk, and files that have their name only when they are whole.
 ///
 /// May import `java.*` and JSpecify only, and knows nothing of images. All native handles are in
 /// one class, `Libc`. It runs on Linux 5.6 or later, x86_64 and aarch64, with glibc or musl, under
@@ -18,8 +18,8 @@
 ///   reused at once, and a late call would hit somebody else's file.
 ///
 /// A native call pins the carrier of a virtual thread. The calls here touch metadata only and never
-/// wait for a lock; reading and writing goes through [dev.dirtymap.posix.PosixFile#channel()], for
-/// which the JDK compensates.
+/// wait for a lock; reading, writing and syncing goes through
+/// [dev.dirtymap.posix.PosixFile#channel()], for which the JDK compensates.
 @NullMarked
 package dev.dirtymap.posix;
 

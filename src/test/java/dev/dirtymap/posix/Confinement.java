@@ -46,6 +46,11 @@ final class Confinement {
     private Confinement() {}
 
     /// From now on, the system call of this number only answers with this errno.
+    static void refuse(SystemCall call, int errno) {
+        refuse(call.on(Architecture.current()), errno);
+    }
+
+    /// The same for a call that only a test knows.
     static void refuse(long systemCall, int errno) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment filter = arena.allocate(4 * 8L, 8);

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.catchThrowable;
 
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -51,7 +52,23 @@ class DescriptorLeakTest {
                 } catch (NoSuchFileException refused) {
                     failed++;
                 }
+                try (NewFile made = root.createFile(path)) {
+                    opened++;
+                    if (i % 3 == 0) {
+                        made.publish();
+                        root.delete(path);
+                    }
+                } catch (NoSuchFileException | FileAlreadyExistsException refused) {
+                    failed++;
+                }
                 if (i % 100 == 0) {
+                    root.createFolders("a/x/y".getBytes(UTF_8));
+                    root.replaceFile("a/x/new".getBytes(UTF_8), new byte[1]);
+                    Files.delete(folder.resolve("a/x/y"));
+                    assertThat(catchThrowable(() -> root.createFolders("disk/x".getBytes(UTF_8))))
+                            .isInstanceOf(IOException.class);
+                    assertThat(catchThrowable(() -> root.replaceFile("a".getBytes(UTF_8), path)))
+                            .isInstanceOf(IOException.class);
                     assertThatRefusesMissingRoot(folder);
                 }
             }

@@ -166,7 +166,7 @@ class FolderListingTest {
         Files.createSymbolicLink(folder.resolve("toFile"), Path.of("disk"));
         Files.createSymbolicLink(folder.resolve("toFolder"), Path.of("a"));
         int number =
-                Libc.openat2(Libc.WORKING_FOLDER, bytes(folder.toString()), Libc.O_DIRECTORY, 0);
+                Libc.openat2(Libc.WORKING_FOLDER, bytes(folder.toString()), Libc.O_DIRECTORY, 0, 0);
         try (Descriptor descriptor = Descriptor.opened(number, "folder")) {
             assertThat(unknown(descriptor, "disk")).containsExactly("disk");
             assertThat(unknown(descriptor, "a")).containsExactly("a/");

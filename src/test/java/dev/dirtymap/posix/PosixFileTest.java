@@ -120,6 +120,8 @@ class PosixFileTest {
                 Stream.of(
                         file::stat,
                         file::channel,
+                        () -> file.reserve(0, 1),
+                        () -> file.punch(0, 1),
                         () -> file.tryLockShared(100),
                         () -> file.tryLockExclusive(100),
                         () -> file.unlock(100, 1),

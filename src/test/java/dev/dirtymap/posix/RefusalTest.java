@@ -45,7 +45,7 @@ class RefusalTest {
         private NoOpenat2() {}
 
         public static void main(String[] arguments) {
-            Confinement.refuse(Architecture.OPENAT2, Integer.parseInt(arguments[1]));
+            Confinement.refuse(SystemCall.OPENAT2, Integer.parseInt(arguments[1]));
             tell(() -> RootFolder.open(Path.of(arguments[0])).close());
         }
     }
@@ -63,7 +63,7 @@ class RefusalTest {
 
         public static void main(String[] arguments) throws IOException {
             try (RootFolder root = RootFolder.open(Path.of(arguments[0]))) {
-                Confinement.refuse(Architecture.OPENAT2, Errno.EAGAIN.number());
+                Confinement.refuse(SystemCall.OPENAT2, Errno.EAGAIN.number());
                 tell(() -> root.openFile(bytes("disk"), false).close());
             }
         }
