@@ -156,7 +156,7 @@ public final class Commit {
             planDirectory();
         }
         switches = switches();
-        if (!allocator.runs().isEmpty()) {
+        if (draft.isDirectoryChanged()) {
             use.count(file, header, draft.image().extensions(), allocator.runs());
         }
     }
