@@ -15,8 +15,7 @@ final class BitmapFindings {
     private final HeaderExtensions extensions;
     private final Findings findings;
 
-    BitmapFindings(
-            ImageFile file, Header header, HeaderExtensions extensions, Findings findings) {
+    BitmapFindings(ImageFile file, Header header, HeaderExtensions extensions, Findings findings) {
         this.file = file;
         this.header = header;
         this.extensions = extensions;

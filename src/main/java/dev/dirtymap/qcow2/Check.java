@@ -102,8 +102,7 @@ public final class Check {
         }
         var counts = new ReferenceCounts(file, header, findings);
         counts.count(extensions, clustersAWalk);
-        new BitmapFindings(file, header, extensions, findings)
-                .add(counts.bitmapsPastEnd());
+        new BitmapFindings(file, header, extensions, findings).add(counts.bitmapsPastEnd());
         return new Report(
                 findings.kept(),
                 findings.omitted(),

@@ -7,8 +7,7 @@ package dev.dirtymap.qcow2;
 /// @param message a sentence with the value and what was expected
 /// @param fatal whether QEMU would not open the image because of it
 /// @param repair what removes it
-public record Finding(
-        String structure, long offset, String message, boolean fatal, Repair repair) {
+public record Finding(String structure, long offset, String message, boolean fatal, Repair repair) {
 
     /// The repairs of a check.
     public enum Repair {

@@ -15,11 +15,7 @@ final class Findings {
 
     /// @param message asked for only if the finding is kept
     void add(
-            String structure,
-            long offset,
-            boolean fatal,
-            Repair repair,
-            Supplier<String> message) {
+            String structure, long offset, boolean fatal, Repair repair, Supplier<String> message) {
         if (kept.size() < MAX) {
             kept.add(new Finding(structure, offset, message.get(), fatal, repair));
         } else {

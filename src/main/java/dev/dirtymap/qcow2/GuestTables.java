@@ -171,13 +171,8 @@ final class GuestTables {
         }
         if (!dataFile) {
             visitor.refers(data, from, entry, offset, header.clusterSize());
-        } else if (l2Table == Structure.L2_TABLE && entry >= 0) {
-            broken(
-                    l2Table,
-                    from,
-                    entry,
-                    "copied flag (bit 63)",
-                    "1, since the cluster is in an external data file");
+        } else {
+            visitor.refersOutside(data, from, entry);
         }
     }
 

@@ -257,10 +257,22 @@ final class ReferenceCounts implements References.Visitor {
         }
     }
 
+    /// What lies in the external data file has no refcount and may always be written in place.
+    @Override
+    public void refersOutside(Structure structure, long from, long entry) {
+        if (firstWalk && structure == Structure.GUEST_DATA && !skipsL2Entries && entry >= 0) {
+            corruption(
+                    Structure.L2_TABLE,
+                    from,
+                    () ->
+                            "L2 table: copied flag (bit 63) of the entry at file offset %d must be 1, since the cluster is in an external data file; the entry is 0x%x"
+                                    .formatted(from, entry));
+        }
+    }
+
     private boolean isRefcountReadable(long hostOffset) {
         return unreadableBlocks.isEmpty()
-                || !unreadableBlocks.get(
-                        refcounts.blockOf(hostOffset >>> header.clusterBits()));
+                || !unreadableBlocks.get(refcounts.blockOf(hostOffset >>> header.clusterBits()));
     }
 
     @Override

@@ -40,13 +40,15 @@ final class References {
         void refers(Structure structure, long from, long entry, long hostOffset, long length)
                 throws IOException;
 
+        /// An L2 entry refers to a guest cluster in the external data file.
+        default void refersOutside(Structure structure, long from, long entry) {}
+
         /// Something is wrong with a structure.
         ///
         /// @param structure whose field is wrong
         /// @param fileOffset of the field
         /// @param message a sentence with the value and what it must be
-        void broken(
-                Structure structure, long fileOffset, Damage damage, Supplier<String> message)
+        void broken(Structure structure, long fileOffset, Damage damage, Supplier<String> message)
                 throws IOException;
     }
 
@@ -67,8 +69,7 @@ final class References {
     }
 
     /// Visits every reference, those of the bitmaps only if autoclear bit 0 says that there are any.
-    static void walk(
-            ImageFile file, Header header, HeaderExtensions extensions, Visitor visitor)
+    static void walk(ImageFile file, Header header, HeaderExtensions extensions, Visitor visitor)
             throws IOException {
         new References(file, header, visitor).walk(extensions);
     }
@@ -171,8 +172,7 @@ final class References {
         try {
             if (TableEntry.parse(raw, header.clusterBits(), from)
                     instanceof TableEntry.Data(long hostOffset)) {
-                visitor.refers(
-                        Structure.BITMAP_DATA, from, raw, hostOffset, header.clusterSize());
+                visitor.refers(Structure.BITMAP_DATA, from, raw, hostOffset, header.clusterSize());
             }
         } catch (FormatException e) {
             // QEMU looks at the tables of bitmaps in use only when it checks.
@@ -215,8 +215,7 @@ final class References {
                     Damage.NOT_FOLLOWED,
                     () -> sentence("offset", from, entry, "a multiple of the cluster size"));
         } else {
-            visitor.refers(
-                    Structure.REFCOUNT_BLOCK, from, entry, offset, header.clusterSize());
+            visitor.refers(Structure.REFCOUNT_BLOCK, from, entry, offset, header.clusterSize());
         }
     }
 

@@ -22,10 +22,16 @@ public record QemuImg(Path folder) {
 
     /// What `qemu-img check` found.
     ///
-    /// @param exitCode 0 clean, 1 not checked, 2 corrupt, 3 leaks only
+    /// @param exitCode 0 clean, 1 not checked or check errors, 2 corrupt, 3 leaks only
     /// @param text all output, for messages
     public record CheckResult(
-            int exitCode, long corruptions, long leaks, long checkErrors, String text) {}
+            int exitCode, long corruptions, long leaks, long checkErrors, String text) {
+
+        /// Whether it got as far as to count.
+        public boolean counted() {
+            return exitCode != 1 || checkErrors > 0;
+        }
+    }
 
     /// Creates an image.
     ///
@@ -181,7 +187,8 @@ public record QemuImg(Path folder) {
     private CheckResult check(String file, Command options) {
         ProgramResult result =
                 onImage("check", file, options.with("--output=json")).in(folder).tryRun();
-        if (result.exitCode() == 1) {
+        // With check errors it ends with 1 as well, and counts all the same.
+        if (result.exitCode() != 0 && result.stdout().isBlank()) {
             return new CheckResult(1, 0, 0, 0, result.toString());
         }
         JsonNode json = result.json();
