@@ -5,6 +5,10 @@ public abstract sealed class ImageException extends Exception
         permits ImageNotFoundException,
                 ImageUnreadableException,
                 ImageLockedException,
+                ImageRefusedException,
+                ImageReadOnlyException,
+                ImageExistsException,
+                TransactionUnfinishedException,
                 BitmapNotFoundException,
                 BitmapUnusableException {
 

@@ -1,14 +1,24 @@
 package dev.dirtymap.images;
 
+import dev.dirtymap.posix.ErrnoException;
+import dev.dirtymap.posix.NewFile;
 import dev.dirtymap.posix.PosixFile;
 import dev.dirtymap.posix.RootFolder;
+import dev.dirtymap.qcow2.ChangeRefusedException;
+import dev.dirtymap.qcow2.NewImage;
+import dev.dirtymap.qcow2.NoSpaceException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.springframework.beans.factory.DisposableBean;
 import org.springframework.stereotype.Service;
@@ -23,6 +33,7 @@ public class Images implements DisposableBean {
     private final Path rootPath;
     private final RootFolder root;
     private final Duration lockWait;
+    private final Journal journal;
 
     Images(ImagesProperties properties) throws IOException {
         Path configured = properties.root();
@@ -32,6 +43,7 @@ public class Images implements DisposableBean {
                         : configured.toAbsolutePath().normalize();
         this.root = openRoot(rootPath);
         this.lockWait = properties.lockWait();
+        this.journal = new Journal(root);
     }
 
     private static RootFolder openRoot(Path path) throws IOException {
@@ -58,23 +70,122 @@ public class Images implements DisposableBean {
         T on(OpenImage image) throws ImageException, IOException;
     }
 
-    /// Opens an image for reading, runs the work and closes it.
+    /// Opens an image for reading, runs the work and closes it. A transaction over several images that was
+    /// cut short and concerns this one is finished first.
     ///
+    /// @throws TransactionUnfinishedException if it cannot be
     /// @throws ImageNotFoundException if there is no such regular file beneath the root, or it is no qcow2
     ///     image
     /// @throws ImageUnreadableException if it claims to be one and cannot be read
     public <T> T read(Id id, Work<T> work) throws ImageException, IOException {
-        byte[] path = id.name();
-        if (ImageWalk.isWithin(path, OWN_FOLDER)) {
-            throw new ImageNotFoundException(id);
-        }
-        try (PosixFile file = root.openFile(path, false)) {
+        requireServed(id);
+        journal.recover(List.of(id), deadline());
+        return readAsItIs(id, work);
+    }
+
+    /// Like [#read], but a transaction that was cut short is no obstacle: for lists.
+    public <T> T readAsItIs(Id id, Work<T> work) throws ImageException, IOException {
+        requireServed(id);
+        try (PosixFile file = root.openFile(id.name(), false)) {
             return work.on(new OpenImage(id, file, lockWait));
         } catch (NoSuchFileException e) {
             throw new ImageNotFoundException(id);
         } catch (AccessDeniedException e) {
             throw new ImageUnreadableException(id, "the service may not read the file", e);
         }
+    }
+
+    private static void requireServed(Id id) throws ImageNotFoundException {
+        if (ImageWalk.isWithin(id.name(), OWN_FOLDER)) {
+            throw new ImageNotFoundException(id);
+        }
+    }
+
+    private long deadline() {
+        return System.nanoTime() + lockWait.toNanos();
+    }
+
+    /// Says what to change, in the drafts of the locked images.
+    @FunctionalInterface
+    public interface Operations {
+        void on(LockedImages images) throws ImageException, ChangeRefusedException, IOException;
+    }
+
+    /// Makes the answer from the images as they are after the change, still locked.
+    @FunctionalInterface
+    public interface Answer<T> {
+        T from(LockedImages images) throws ImageException, IOException;
+    }
+
+    /// Changes images: all of them, or none. On the disk when this returns.
+    ///
+    /// @param changed the images to change
+    /// @param sources images that are only read from
+    /// @param operations says what to change; what it throws leaves everything as it was
+    /// @param answer runs after the change was made
+    /// @throws ImageRefusedException if an image must not be changed so; nothing was written
+    /// @throws dev.dirtymap.qcow2.NoSpaceException if the disk has no room; nothing was changed
+    /// @throws OutcomeUnknownException if the disk failed at the very moment of the change
+    public <T> T change(
+            Collection<Id> changed, Collection<Id> sources, Operations operations, Answer<T> answer)
+            throws ImageException, IOException {
+        List<Id> all = new ArrayList<>(changed);
+        all.addAll(sources);
+        for (Id id : all) {
+            requireServed(id);
+        }
+        long deadline = deadline();
+        while (true) {
+            journal.recover(all, deadline);
+            try (LockedImages locked =
+                    LockedImages.lock(root, journal, changed, sources, deadline)) {
+                // A transaction may have been cut short while we waited for its locks.
+                if (journal.concerns(all)) {
+                    continue;
+                }
+                try {
+                    operations.on(locked);
+                } catch (ChangeRefusedException e) {
+                    throw new ImageRefusedException(all.getFirst(), e);
+                }
+                locked.commit();
+                return answer.from(locked);
+            }
+        }
+    }
+
+    /// Makes an empty image, and the folders that its name takes. It is there whole or not at all.
+    ///
+    /// @throws ImageExistsException if anything has this name
+    public void create(Id id, NewImage image) throws ImageException, IOException {
+        requireServed(id);
+        byte[] path = id.name();
+        int slash = path.length - 1;
+        while (slash >= 0 && path[slash] != '/') {
+            slash--;
+        }
+        try {
+            if (slash > 0) {
+                root.createFolders(Arrays.copyOf(path, slash));
+            }
+            try (NewFile file = root.createFile(path)) {
+                image.writeTo(file.file().channel());
+                file.publish();
+            }
+        } catch (FileAlreadyExistsException e) {
+            throw new ImageExistsException(id, e);
+        } catch (IOException e) {
+            if (ErrnoException.isNoSpace(e)) {
+                throw new NoSpaceException(String.valueOf(e.getMessage()));
+            }
+            throw e;
+        }
+    }
+
+    /// The transactions over several images that were cut short and cannot be finished without guessing, as
+    /// sentences for an operator.
+    public List<String> unfinishedTransactions() throws IOException {
+        return journal.unfinished();
     }
 
     /// What to do with each file of a walk.

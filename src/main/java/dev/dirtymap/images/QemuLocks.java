@@ -62,6 +62,45 @@ final class QemuLocks {
         return file.isLockedByOthers(FORBIDS_CONSISTENT_READ) || isHeldForWriting(file);
     }
 
+    /// Whether one of our own processes changes the image now.
+    static boolean isServiceWriting(PosixFile file) throws IOException {
+        return file.isLockedExclusivelyByOthers(SERVICE);
+    }
+
+    /// Takes the locks of a writer without waiting, as QEMU does: first all locks, then the tests. Programs
+    /// that only look (`qemu-img info -U`) are no obstacle.
+    ///
+    /// @param file opened for writing
+    /// @return null on success, else who is in the way; then no lock is left
+    static @Nullable Holder tryWrite(PosixFile file) throws IOException {
+        boolean taken = false;
+        try {
+            if (!file.tryLockExclusive(SERVICE)) {
+                return Holder.SERVICE;
+            }
+            taken =
+                    !isWritingForbidden(file)
+                            && file.tryLockShared(USES_CONSISTENT_READ)
+                            && file.tryLockShared(USES_WRITE)
+                            && file.tryLockShared(USES_RESIZE)
+                            && file.tryLockShared(FORBIDS_WRITE)
+                            && file.tryLockShared(FORBIDS_RESIZE)
+                            && !isWritingForbidden(file);
+            return taken ? null : Holder.OTHER_PROGRAM;
+        } finally {
+            if (!taken) {
+                release(file);
+            }
+        }
+    }
+
+    private static boolean isWritingForbidden(PosixFile file) throws IOException {
+        return file.isLockedByOthers(FORBIDS_CONSISTENT_READ)
+                || file.isLockedByOthers(FORBIDS_WRITE)
+                || file.isLockedByOthers(FORBIDS_RESIZE)
+                || isHeldForWriting(file);
+    }
+
     /// Gives up all locks.
     static void release(PosixFile file) throws IOException {
         file.unlock(USES_CONSISTENT_READ, SERVICE - USES_CONSISTENT_READ + 1);

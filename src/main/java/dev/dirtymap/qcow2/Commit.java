@@ -296,17 +296,17 @@ public final class Commit {
             switches = switches();
             writeBefore(switches.getFirst());
         } catch (IOException e) {
-            undo(e);
+            abandon();
             throw e;
         }
     }
 
-    /// Takes the new clusters out of use again after a failure, if the disk lets us.
-    private void undo(IOException failure) {
+    /// Takes the new clusters out of use again, if the disk lets us. Not after [#commit].
+    public void abandon() {
         try {
             free(allocator.runs().stream().filter(run -> !holdsRefcounts(run)).toList());
-        } catch (IOException e) {
-            failure.addSuppressed(e);
+        } catch (IOException untold) {
+            // They are leaked, and nothing worse.
         }
     }
 

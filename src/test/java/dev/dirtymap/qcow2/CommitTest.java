@@ -24,19 +24,33 @@ class CommitTest {
 
     @ParameterizedTest
     @CsvSource({
-        "512, 1, 1M", "512, 64, 3M", "1024, 2, 10M", "4096, 16, 1G", "65536, 16, 100G", "65536, 64, 1G", "2097152, 16, 10G",
+        "512, 1, 1M",
+        "512, 64, 3M",
+        "1024, 2, 10M",
+        "4096, 16, 1G",
+        "65536, 16, 100G",
+        "65536, 64, 1G",
+        "2097152, 16, 10G",
     })
     void everyOperationIsWhatQemuWouldDo(int cluster, int refcountBits, String size)
             throws Exception {
         QemuImg qemu = new QemuImg(folder);
         Path image =
-                qemu.create("a.qcow2", size, "cluster_size=" + cluster, "refcount_bits=" + refcountBits);
+                qemu.create(
+                        "a.qcow2",
+                        size,
+                        "cluster_size=" + cluster,
+                        "refcount_bits=" + refcountBits);
         QemuIo.run(image, "write 0 128k", "write 512k 64k");
         Changes.change(
                 image,
                 draft -> {
                     draft.create(name("one"), null, true, null);
-                    draft.create(name("fine"), 512L, false, new ReferencePoint("/backup/1", null, "n", Instant.EPOCH));
+                    draft.create(
+                            name("fine"),
+                            512L,
+                            false,
+                            new ReferencePoint("/backup/1", null, "n", Instant.EPOCH));
                 });
         check(qemu);
         assertThat(qemu.info("a.qcow2").toString()).contains("\"one\"", "\"fine\"");
@@ -47,9 +61,18 @@ class CommitTest {
         assertThat(NbdMap.dirty(image, "fine")).isEqualTo(NbdMap.dirty(image, "one"));
         Changes.change(
                 image,
-                draft -> draft.mark(name("one"), List.of(new Extent(100, 5, true), new Extent(900 << 10, 4096, true)), true, null));
+                draft ->
+                        draft.mark(
+                                name("one"),
+                                List.of(
+                                        new Extent(100, 5, true),
+                                        new Extent(900 << 10, 4096, true)),
+                                true,
+                                null));
         check(qemu);
-        Changes.change(image, draft -> draft.copy(draft, name("one"), name("coarse"), 1L << 20, null, null));
+        Changes.change(
+                image,
+                draft -> draft.copy(draft, name("one"), name("coarse"), 1L << 20, null, null));
         check(qemu);
         Changes.change(
                 image,

@@ -1,0 +1,71 @@
+package dev.dirtymap.images;
+
+import dev.dirtymap.posix.ErrnoException;
+import dev.dirtymap.posix.PosixFile;
+import dev.dirtymap.qcow2.ImageFile;
+import dev.dirtymap.qcow2.NoSpaceException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+
+/// An image on a disk: what a channel does, and what only the system can say about space.
+final class DiskFile implements ImageFile {
+
+    private final PosixFile file;
+    private final ImageFile channel;
+
+    DiskFile(PosixFile file) throws IOException {
+        this.file = file;
+        this.channel = ImageFile.of(file.channel());
+    }
+
+    @Override
+    public long size() throws IOException {
+        return channel.size();
+    }
+
+    @Override
+    public int read(long offset, ByteBuffer destination) throws IOException {
+        return channel.read(offset, destination);
+    }
+
+    @Override
+    public void write(long offset, ByteBuffer source) throws IOException {
+        try {
+            channel.write(offset, source);
+        } catch (IOException e) {
+            throw told(e);
+        }
+    }
+
+    @Override
+    public void sync() throws IOException {
+        try {
+            channel.sync();
+        } catch (IOException e) {
+            throw told(e);
+        }
+    }
+
+    @Override
+    public void reserve(long offset, long length) throws IOException {
+        try {
+            file.reserve(offset, length);
+        } catch (IOException e) {
+            throw told(e);
+        }
+    }
+
+    @Override
+    public void discard(long offset, long length) throws IOException {
+        file.punch(offset, length);
+    }
+
+    private static IOException told(IOException failure) {
+        if (!ErrnoException.isNoSpace(failure)) {
+            return failure;
+        }
+        NoSpaceException told = new NoSpaceException(String.valueOf(failure.getMessage()));
+        told.initCause(failure);
+        return told;
+    }
+}
