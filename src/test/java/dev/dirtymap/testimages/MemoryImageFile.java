@@ -6,12 +6,22 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.HexFormat;
 
 /// An image file in memory, for images that are written out byte by byte or changed ten thousand times.
-///
-/// @param bytes the whole file; a change to them is a change to the file
-public record MemoryImageFile(byte[] bytes) implements ImageFile {
+public final class MemoryImageFile implements ImageFile {
+
+    /// Longer than the file while it grows, with zeros behind its end.
+    private byte[] bytes;
+
+    private int size;
+
+    /// @param bytes the whole file; a change to them is a change to the file until a write makes it longer
+    public MemoryImageFile(byte[] bytes) {
+        this.bytes = bytes;
+        this.size = bytes.length;
+    }
 
     /// A file of exactly these bytes.
     ///
@@ -29,18 +39,50 @@ public record MemoryImageFile(byte[] bytes) implements ImageFile {
         }
     }
 
+    /// The whole file; a change to them is a change to the file until a write makes it longer.
+    public byte[] bytes() {
+        if (bytes.length != size) {
+            bytes = Arrays.copyOf(bytes, size);
+        }
+        return bytes;
+    }
+
     @Override
     public long size() {
-        return bytes.length;
+        return size;
     }
 
     @Override
     public int read(long offset, ByteBuffer destination) {
-        if (offset >= bytes.length) {
+        if (offset >= size) {
             return 0;
         }
-        int count = (int) Math.min(destination.remaining(), bytes.length - offset);
+        int count = (int) Math.min(destination.remaining(), size - offset);
         destination.put(bytes, (int) offset, count);
         return count;
+    }
+
+    @Override
+    public void write(long offset, ByteBuffer source) {
+        int count = source.remaining();
+        if (count == 0) {
+            return;
+        }
+        int end = Math.toIntExact(Math.addExact(offset, count));
+        if (end > bytes.length) {
+            bytes = Arrays.copyOf(bytes, (int) Math.max(end, Math.min(2L * size, 1 << 30)));
+        }
+        size = Math.max(size, end);
+        source.get(bytes, (int) offset, count);
+    }
+
+    @Override
+    public void sync() {}
+
+    @Override
+    public void discard(long offset, long length) {
+        int from = (int) Math.min(offset, size);
+        int to = (int) Math.min(Math.addExact(offset, length), size);
+        Arrays.fill(bytes, from, to, (byte) 0);
     }
 }

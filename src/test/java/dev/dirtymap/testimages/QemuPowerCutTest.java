@@ -1,0 +1,165 @@
+package dev.dirtymap.testimages;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.dirtymap.testimages.QemuJudge.LoadedBitmap;
+import dev.dirtymap.testimages.QemuJudge.Verdict;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Objects;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// What becomes of a bitmap that a request does not name when the power is lost while `qemu-img` changes another one:
+/// our figures on QEMU, and the proof that [PowerCut] sees such losses.
+class QemuPowerCutTest {
+
+    private static final long SEED = 20_261_123;
+
+    /// How many states of each case are opened in QEMU, and how many of these are checked.
+    private static final int JUDGED = 120;
+
+    private static final int CHECKED = 25;
+
+    private static final String COLUMNS =
+            "| cluster | operation | writes | syncs | states | tried | b0 intact | b0 inconsistent | all lost | b0 wrong"
+                    + " | not opened | checked | corrupt | leaks |\n"
+                    + "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+
+    @TempDir private Path folder;
+
+    @Test
+    void qemuImgLosesBitmapsThatItWasNotAskedToChange() throws IOException {
+        var table = new StringBuilder(COLUMNS);
+        for (String options :
+                List.of(
+                        "cluster_size=512,refcount_bits=1",
+                        "cluster_size=64k",
+                        "cluster_size=2M")) {
+            for (String operation : List.of("--add", "--remove", "--clear", "--merge b2")) {
+                table.append(row(options, operation));
+            }
+        }
+        System.out.println(table);
+    }
+
+    private String row(String options, String operation) throws IOException {
+        Path image = create(options, operation);
+        Path before = folder.resolve("before.qcow2");
+        Files.copy(image, before, StandardCopyOption.REPLACE_EXISTING);
+        MemoryImageFile base = MemoryImageFile.copyOf(before);
+
+        List<DiskEvent> events =
+                RecordedProgram.qemuImgBitmap(image, "b1", operation.split(" ", -1));
+        PowerCut cut = PowerCut.of(base, events, SEED).atMost(JUDGED);
+        assertThat(content(cut.complete())).isEqualTo(ByteBuffer.wrap(Files.readAllBytes(image)));
+
+        List<PowerCut.State> states = new ArrayList<>(cut.states().toList());
+        int all = states.size();
+        Collections.shuffle(states, new Random(SEED));
+        var counts = new Counts();
+        try (var judge = QemuJudge.start(folder, "state.qcow2", base)) {
+            LoadedBitmap b0 =
+                    Objects.requireNonNull(
+                            judge.judge(new OverlayImageFile(base)).bitmaps().get("b0"));
+            for (PowerCut.State state : states.subList(0, Math.min(JUDGED, all))) {
+                counts.add(judge.judge(state.file()), b0);
+            }
+            for (PowerCut.State state : states.subList(0, Math.min(CHECKED, all))) {
+                counts.add(judge.check(state.file()));
+            }
+        }
+        assertThat(counts.lost + counts.inconsistent).isPositive();
+        return "| %s | %s | %d | %d | %d | %s |%n"
+                .formatted(
+                        options,
+                        operation,
+                        events.stream().filter(e -> !(e instanceof DiskEvent.Sync)).count(),
+                        events.stream().filter(e -> e instanceof DiskEvent.Sync).count(),
+                        all,
+                        counts);
+    }
+
+    /// With b0, whose content must survive, and what the operation needs.
+    private Path create(String options, String operation) throws IOException {
+        var qemuImg = new QemuImg(folder);
+        Files.deleteIfExists(folder.resolve("image.qcow2"));
+        Path image = qemuImg.create("image.qcow2", "8M", options);
+        qemuImg.bitmapAdd("image.qcow2", "b0", 512, true);
+        QemuIo.run(image, "write -P 1 0 4k", "discard 1M 512", "discard 5M 1k");
+        if (!operation.equals("--add")) {
+            qemuImg.bitmapAdd("image.qcow2", "b1", 512, true);
+        }
+        if (operation.startsWith("--merge")) {
+            qemuImg.bitmapAdd("image.qcow2", "b2", 512, true);
+        }
+        QemuIo.run(image, "discard 3M 512");
+        return image;
+    }
+
+    private static ByteBuffer content(OverlayImageFile file) throws IOException {
+        var bytes = ByteBuffer.allocate((int) file.size());
+        file.read(0, bytes);
+        return bytes.flip();
+    }
+
+    /// How often each end was met.
+    private static final class Counts {
+
+        private int intact;
+        private int inconsistent;
+        private int lost;
+        private int wrong;
+        private int unopened;
+        private int checked;
+        private int corrupt;
+        private int leaking;
+
+        void add(Verdict verdict, LoadedBitmap expected) {
+            LoadedBitmap b0 = verdict.bitmaps().get("b0");
+            if (verdict.refusal() != null) {
+                unopened++;
+            } else if (verdict.bitmaps().isEmpty()) {
+                lost++;
+            } else if (b0 != null && b0.inconsistent()) {
+                inconsistent++;
+            } else if (expected.equals(b0)) {
+                intact++;
+            } else {
+                wrong++;
+            }
+        }
+
+        void add(QemuImg.CheckResult result) {
+            checked++;
+            if (result.exitCode() == 2) {
+                corrupt++;
+            } else if (result.exitCode() == 3) {
+                leaking++;
+            }
+        }
+
+        @Override
+        public String toString() {
+            int tried = intact + inconsistent + lost + wrong + unopened;
+            return "%d | %d | %d | %d | %d | %d | %d | %d | %d"
+                    .formatted(
+                            tried,
+                            intact,
+                            inconsistent,
+                            lost,
+                            wrong,
+                            unopened,
+                            checked,
+                            corrupt,
+                            leaking);
+        }
+    }
+}
