@@ -87,7 +87,7 @@ class CheckFindingsTest {
     void neighbouringLeaksAreOneFinding() throws IOException {
         long end = end();
         long block = bytes.u64(bytes.u64(48));
-        bytes.truncate(end + 3 * CLUSTER);
+        bytes.truncate(end + 3L * CLUSTER);
         bytes.u32(block + end / CLUSTER * 2, 0x10001).u16(block + end / CLUSTER * 2 + 4, 7);
 
         Check.Report report = check();
@@ -105,9 +105,9 @@ class CheckFindingsTest {
                                 Repair.LEAKS),
                         new Finding(
                                 "refcount block",
-                                end + 2 * CLUSTER,
+                                end + 2L * CLUSTER,
                                 "refcount of 1 clusters from file offset %d on is 7; it must be 0, the number of references to each"
-                                        .formatted(end + 2 * CLUSTER),
+                                        .formatted(end + 2L * CLUSTER),
                                 false,
                                 Repair.LEAKS));
     }
@@ -242,7 +242,7 @@ class CheckFindingsTest {
         // The same table three times more.
         long l1 = bytes.u64(40);
         for (int i = 1; i < 4; i++) {
-            bytes.u64(l1 + 8 * i, bytes.u64(l1));
+            bytes.u64(l1 + 8L * i, bytes.u64(l1));
         }
         bytes.u32(36, 4);
 
@@ -264,7 +264,7 @@ class CheckFindingsTest {
         var entry = new byte[8];
         long l1 = large.u64(40);
         for (int i = 0; i < entry.length; i++) {
-            entry[i] = (byte) (large.u64(l1) >>> 56 - 8 * i);
+            entry[i] = (byte) (large.u64(l1) >>> (56 - 8 * i));
         }
         var table = new byte[32 << 20];
         for (int i = 0; i < table.length; i++) {
