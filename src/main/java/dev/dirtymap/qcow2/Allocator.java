@@ -215,6 +215,32 @@ final class Allocator {
         }
     }
 
+    /// Makes sure of the disk space for all that was chosen, before the first byte is written.
+    void reserve() throws IOException {
+        for (int i = 0; i < runs.size(); i++) {
+            try {
+                Run run = runs.get(i);
+                file.reserve(
+                        run.first() << header.clusterBits(), run.count() << header.clusterBits());
+            } catch (NoSpaceException e) {
+                discard(runs.subList(0, i + 1));
+                throw e;
+            }
+        }
+    }
+
+    /// Gives back the space of clusters that nobody uses, if that works.
+    private void discard(List<Run> unused) {
+        for (Run run : unused) {
+            try {
+                file.discard(
+                        run.first() << header.clusterBits(), run.count() << header.clusterBits());
+            } catch (IOException untold) {
+                // They are unused all the same.
+            }
+        }
+    }
+
     /// Writes the new blocks and the new table, to which nothing points yet.
     void writeRefcounts() throws IOException {
         for (Map.Entry<Long, Long> made : newBlocks.entrySet()) {
