@@ -12,9 +12,9 @@ import java.util.Optional;
 /// readable part gives, and [Report#complete] is false.
 public final class Check {
 
-    /// Clusters whose references are counted in one walk over the image: 4 MiB of counters. A larger file
+    /// Clusters whose references are counted in one walk over the image: 8 MiB of counters. A larger file
     /// takes more walks, not more memory.
-    private static final int CLUSTERS_A_WALK = 1 << 20;
+    private static final int CLUSTERS_A_WALK = 1 << 21;
 
     private static final int WINDOW = 4096;
 
@@ -34,8 +34,9 @@ public final class Check {
     /// @param errors at most 1000 findings, leaks included; neighbouring clusters with the same counts are
     ///     one finding
     /// @param omittedErrors how many more there were
-    /// @param corruptions what QEMU counts as such: clusters with too low a refcount, and wrong fields of
-    ///     everything but bitmaps, which QEMU refuses to open
+    /// @param corruptions what QEMU counts as such: clusters with too low a refcount, references past the end
+    ///     of the file, wrong fields. What QEMU does not notice, or does not open, is an error but no
+    ///     corruption
     /// @param leakedClusters clusters with too high a refcount
     /// @param checkErrors clusters whose refcount cannot be read; 1 if nothing could be checked
     /// @param checkedClusters clusters whose refcounts were compared

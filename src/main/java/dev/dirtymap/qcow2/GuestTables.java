@@ -33,6 +33,10 @@ final class GuestTables {
     private static final long ZERO = 1;
     private static final long ALLOCATED_SUBCLUSTERS = 0xffffffffL;
     private static final int SECTOR = 512;
+
+    /// Bytes of L2 tables that one L1 table may refer to beyond the length of the file, by damage.
+    private static final long REREAD_BYTES = 2L << 30;
+
     private static final int L1_PIECE = 64 << 10;
 
     private final Header header;
@@ -42,6 +46,7 @@ final class GuestTables {
     private final boolean extended;
     private final boolean dataFile;
     private final int sectorsShift;
+    private long l2TablesRead;
     private Structure l1Table = Structure.L1_TABLE;
     private Structure l2Table = Structure.L2_TABLE;
     private Structure data = Structure.GUEST_DATA;
@@ -82,6 +87,7 @@ final class GuestTables {
             return;
         }
         visitor.refers(l1Table, from, 0, l1Offset, length);
+        l2TablesRead = 0;
         long end = Math.min(l1Offset + length, l1Reader.fileSize());
         for (long at = l1Offset; at < end; at += L1_PIECE) {
             int count = (int) Math.min(L1_PIECE, l1Offset + length - at);
@@ -113,6 +119,21 @@ final class GuestTables {
             return;
         }
         int size = header.clusterSize();
+        long most = (l2Reader.fileSize() + REREAD_BYTES) / size + 1;
+        if (l2TablesRead == most) {
+            return;
+        }
+        if (++l2TablesRead == most) {
+            // Four million entries may name one table of 2 MiB: nobody would live to see the end.
+            visitor.broken(
+                    l1Table,
+                    l2Offset,
+                    Damage.NOT_FOLLOWED,
+                    () ->
+                            "%s: it refers to %d L2 tables or more; it must refer to each only once, and the file has fewer clusters"
+                                    .formatted(l1Table.text(), most));
+            return;
+        }
         ByteBuffer l2 = l2Reader.read(l2Offset, size);
         if (extended) {
             for (int at = 0; at < size; at += 2 * Long.BYTES) {

@@ -19,9 +19,9 @@
 /// | extension: bitmaps | acted on; of several the last one counts |
 /// | extension: LUKS header | checked; bitmaps are in clear text |
 /// | other extensions | kept as bytes |
-/// | refcount table and blocks, every width | read on demand ([dev.dirtymap.qcow2.Refcounts]) |
-/// | L1 and L2 tables | addressing parameters only ([dev.dirtymap.qcow2.Addressing]); guest data is not read |
-/// | snapshot table | checked entry by entry, counted |
+/// | refcount table and blocks, every width | read on demand ([dev.dirtymap.qcow2.Refcounts]); checked as a whole ([dev.dirtymap.qcow2.Check]) |
+/// | L1 and L2 tables | addressing parameters ([dev.dirtymap.qcow2.Addressing]); walked for the clusters that they refer to by [dev.dirtymap.qcow2.Check]; guest data is not read |
+/// | snapshot table | checked entry by entry, counted; the snapshots' tables are walked by [dev.dirtymap.qcow2.Check] |
 /// | directory entry: table offset and size, name, granularity | acted on |
 /// | directory entry: flags in_use, auto | acted on; extra_data_compatible and unknown flags make a bitmap unsupported |
 /// | directory entry: type, extra data | shown; anything but type 1 without extra data is unsupported |

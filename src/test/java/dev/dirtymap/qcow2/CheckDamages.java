@@ -80,15 +80,16 @@ final class CheckDamages {
         long entry = shape.kind() == Kind.EXTENDED_L2 ? 16 : 8;
         return List.of(
                 new Damage("L2 table not copied", b -> b.u64(u64(b, 40), l1Entry(b) ^ COPIED)),
-                new Damage("L1 reserved bits", b -> b.u64(u64(b, 40), l1Entry(b) ^ 1 << 3)),
+                new Damage("L1 reserved bits", b -> b.u64(u64(b, 40), l1Entry(b) ^ (1 << 3))),
                 new Damage("unaligned L2 table", b -> b.u64(u64(b, 40), l1Entry(b) + 512)),
                 new Damage("L2 table past the end", b -> b.u64(u64(b, 40), COPIED | 1L << 40)),
                 new Damage("L2 table in the header", b -> b.u64(u64(b, 40), COPIED)),
                 new Damage("data not copied", b -> b.u64(l2At(b), b.u64(l2At(b)) ^ COPIED)),
-                new Damage("data reserved bits", b -> b.u64(l2At(b), b.u64(l2At(b)) ^ 1 << 4)),
+                new Damage("data reserved bits", b -> b.u64(l2At(b), b.u64(l2At(b)) ^ (1 << 4))),
                 new Damage("unaligned data", b -> b.u64(l2At(b), b.u64(l2At(b)) + 512)),
                 new Damage("zeros that are allocated", b -> b.setBits64(l2At(b), 1)),
-                new Damage("data past the end", b -> b.u64(l2At(b), COPIED | b.length() & OFFSET)),
+                new Damage(
+                        "data past the end", b -> b.u64(l2At(b), COPIED | (b.length() & OFFSET))),
                 new Damage("data far past the end", b -> b.u64(l2At(b), OFFSET)),
                 new Damage("data given up", b -> b.u64(l2At(b), 0)),
                 new Damage("data at the header", b -> b.u64(l2At(b), COPIED)),
@@ -99,7 +100,9 @@ final class CheckDamages {
                         b ->
                                 b.u64(
                                         l2At(b),
-                                        COMPRESSED | 1L << 62 - (log2(b) - 8) | b.length() - 100)));
+                                        COMPRESSED
+                                                | (1L << (62 - (log2(b) - 8)))
+                                                | b.length() - 100)));
     }
 
     private static List<Damage> bitmaps() {
@@ -168,7 +171,7 @@ final class CheckDamages {
     }
 
     private static long up(ImageBytes b, long offset) {
-        return offset + b.clusterSize() - 1 & -b.clusterSize();
+        return (offset + b.clusterSize() - 1) & -b.clusterSize();
     }
 
     private static long u64(ImageBytes b, long at) {
@@ -206,13 +209,13 @@ final class CheckDamages {
         if (bits >= 8) {
             long at = start + cluster * bits / 8;
             for (int i = 0; i < bits / 8; i++) {
-                b.u8(at + i, (int) (value >>> bits - 8 - 8 * i) & 0xff);
+                b.u8(at + i, (int) (value >>> (bits - 8 - 8 * i)) & 0xff);
             }
         } else {
             long at = start + cluster * bits / 8;
             int shift = (int) (cluster * bits % 8);
             int mask = (1 << bits) - 1;
-            b.u8(at, b.u8(at) & ~(mask << shift) | (int) (value & mask) << shift);
+            b.u8(at, (b.u8(at) & ~(mask << shift)) | ((int) (value & mask) << shift));
         }
     }
 }

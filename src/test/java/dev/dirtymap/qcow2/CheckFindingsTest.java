@@ -1,14 +1,18 @@
 package dev.dirtymap.qcow2;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 
 import dev.dirtymap.qcow2.CheckImages.Shape;
 import dev.dirtymap.qcow2.Finding.Repair;
 import dev.dirtymap.testimages.ImageBytes;
 import dev.dirtymap.testimages.MemoryImageFile;
 import dev.dirtymap.testimages.QemuImg;
+import dev.dirtymap.testimages.QemuIo;
 import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.nio.file.Path;
+import java.time.Duration;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -83,7 +87,7 @@ class CheckFindingsTest {
     void neighbouringLeaksAreOneFinding() throws IOException {
         long end = end();
         long block = bytes.u64(bytes.u64(48));
-        bytes.truncate(end + 3 * CLUSTER);
+        bytes.truncate(end + 3L * CLUSTER);
         bytes.u32(block + end / CLUSTER * 2, 0x10001).u16(block + end / CLUSTER * 2 + 4, 7);
 
         Check.Report report = check();
@@ -101,9 +105,9 @@ class CheckFindingsTest {
                                 Repair.LEAKS),
                         new Finding(
                                 "refcount block",
-                                end + 2 * CLUSTER,
+                                end + 2L * CLUSTER,
                                 "refcount of 1 clusters from file offset %d on is 7; it must be 0, the number of references to each"
-                                        .formatted(end + 2 * CLUSTER),
+                                        .formatted(end + 2L * CLUSTER),
                                 false,
                                 Repair.LEAKS));
     }
@@ -238,7 +242,7 @@ class CheckFindingsTest {
         // The same table three times more.
         long l1 = bytes.u64(40);
         for (int i = 1; i < 4; i++) {
-            bytes.u64(l1 + 8 * i, bytes.u64(l1));
+            bytes.u64(l1 + 8L * i, bytes.u64(l1));
         }
         bytes.u32(36, 4);
 
@@ -249,5 +253,58 @@ class CheckFindingsTest {
         assertThat(report.corruptions())
                 .isEqualTo(new QemuImg(folder).check("damaged.qcow2").corruptions());
         assertThat(report.omittedErrors()).isGreaterThan(1000);
+    }
+
+    /// A hostile image: 4 million entries that name one table of 2 MiB would take hours.
+    @Test
+    void manyEntriesForOneTableComeToAnEnd() throws IOException {
+        new QemuImg(folder).create("large", "8M", "cluster_size=2M");
+        var large = new ImageBytes(folder.resolve("large"));
+        QemuIo.run(large.file(), "write 0 512");
+        var entry = new byte[8];
+        long l1 = large.u64(40);
+        for (int i = 0; i < entry.length; i++) {
+            entry[i] = (byte) (large.u64(l1) >>> (56 - 8 * i));
+        }
+        var table = new byte[32 << 20];
+        for (int i = 0; i < table.length; i++) {
+            table[i] = entry[i % 8];
+        }
+        long end = 16 << 20;
+        large.write(end, table).u64(40, end).u32(36, table.length / 8);
+
+        Check.Report report =
+                assertTimeoutPreemptively(
+                        Duration.ofSeconds(20),
+                        () -> {
+                            try (FileChannel channel = FileChannel.open(large.file())) {
+                                return Check.run(ImageFile.of(channel));
+                            }
+                        });
+
+        assertThat(report.complete()).isFalse();
+        assertThat(report.corruptions()).isPositive();
+        assertThat(report.errors())
+                .anyMatch(finding -> finding.message().contains("fewer clusters"));
+    }
+
+    @Test
+    void aFileOfTooManyClustersIsNotCounted() throws IOException {
+        new QemuImg(folder).create("damaged.qcow2", "1M", "cluster_size=512");
+        bytes.truncate(512L << 31);
+
+        Check.Report report;
+        try (FileChannel channel = FileChannel.open(bytes.file())) {
+            report = Check.run(ImageFile.of(channel));
+        }
+
+        assertThat(qemuCounts()).isFalse();
+        assertThat(report.checkErrors()).isEqualTo(1);
+        assertThat(report.checkedClusters()).isZero();
+        assertThat(report.complete()).isFalse();
+        assertThat(report.errors())
+                .extracting(Finding::message)
+                .containsExactly(
+                        "the file has 2147483648 clusters; it must have at most 2147483647 to be checked");
     }
 }

@@ -41,6 +41,7 @@ class CheckMutantTest {
 
     private static final List<Original> ORIGINALS = new ArrayList<>();
 
+    /// Bytes of one table.
     private record Area(long start, long length) {}
 
     private record Original(Shape shape, byte[] bytes, List<Area> areas) {}

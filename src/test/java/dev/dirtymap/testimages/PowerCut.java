@@ -50,8 +50,9 @@ public final class PowerCut {
     ///
     /// @param name tells when the power was lost and what was on the disk, as in `after event 7 of 12, sectors {3, 9}`;
     ///     where a sector was written more than once, `9@5` is what event 5 wrote
+    /// @param ordered whether everything up to some event is there and nothing after it, as when a program is killed
     /// @param file the content, the test's own to change
-    public record State(String name, OverlayImageFile file) {}
+    public record State(String name, boolean ordered, OverlayImageFile file) {}
 
     /// The states of a file of any size.
     ///
@@ -143,6 +144,7 @@ public final class PowerCut {
         State state(UnsyncedChanges.Choice choice) {
             return new State(
                     changes.name(choice),
+                    choice.event() >= 0,
                     synced.with(changes.chosen(choice), changes.length(choice)));
         }
 

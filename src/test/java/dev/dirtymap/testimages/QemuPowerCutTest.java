@@ -8,12 +8,12 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Objects;
 import java.util.Random;
+import java.util.StringJoiner;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -24,67 +24,92 @@ class QemuPowerCutTest {
     private static final long SEED = 20_261_123;
 
     /// How many states of each case are opened in QEMU, and how many of these are checked.
-    private static final int JUDGED = 120;
+    private static final int JUDGED = 700;
 
-    private static final int CHECKED = 25;
+    private static final int CHECKED = 40;
 
-    private static final String COLUMNS =
-            "| cluster | operation | writes | syncs | states | tried | b0 intact | b0 inconsistent | all lost | b0 wrong"
-                    + " | not opened | checked | corrupt | leaks |\n"
-                    + "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+    private static final List<String> COLUMNS =
+            List.of(
+                    "image",
+                    "operation",
+                    "writes",
+                    "syncs",
+                    "states",
+                    "b0 intact",
+                    "b0 inconsistent",
+                    "all lost",
+                    "b0 wrong",
+                    "not opened",
+                    "killed: intact, inconsistent, lost",
+                    "checked",
+                    "corrupt",
+                    "leaks");
 
     @TempDir private Path folder;
 
     @Test
     void qemuImgLosesBitmapsThatItWasNotAskedToChange() throws IOException {
-        var table = new StringBuilder(COLUMNS);
+        var table = new StringJoiner(System.lineSeparator());
+        table.add("| " + String.join(" | ", COLUMNS) + " |");
+        table.add("|---".repeat(COLUMNS.size()) + "|");
         for (String options :
                 List.of(
                         "cluster_size=512,refcount_bits=1",
                         "cluster_size=64k",
                         "cluster_size=2M")) {
             for (String operation : List.of("--add", "--remove", "--clear", "--merge b2")) {
-                table.append(row(options, operation));
+                table.add(row(options, operation));
             }
         }
         System.out.println(table);
     }
 
+    /// So a change whose order rests on luck is found out.
+    @Test
+    void withoutSyncsQemuImgCanDoWorse() throws IOException {
+        Path image = create("cluster_size=64k", "--add");
+        MemoryImageFile base = MemoryImageFile.copyOf(image);
+        List<DiskEvent> events =
+                new ArrayList<>(RecordedProgram.qemuImgBitmap(image, "b1", "--add"));
+        events.removeIf(event -> event instanceof DiskEvent.Sync);
+        Counts counts = judge(base, PowerCut.of(base, events, SEED).atMost(200));
+        assertThat(counts.wrong).isPositive();
+        assertThat(counts.unopened).isPositive();
+        assertThat(counts.corrupt).isPositive();
+    }
+
     private String row(String options, String operation) throws IOException {
         Path image = create(options, operation);
-        Path before = folder.resolve("before.qcow2");
-        Files.copy(image, before, StandardCopyOption.REPLACE_EXISTING);
-        MemoryImageFile base = MemoryImageFile.copyOf(before);
-
+        MemoryImageFile base = MemoryImageFile.copyOf(image);
         List<DiskEvent> events =
                 RecordedProgram.qemuImgBitmap(image, "b1", operation.split(" ", -1));
-        PowerCut cut = PowerCut.of(base, events, SEED).atMost(JUDGED);
+        PowerCut cut = PowerCut.of(base, events, SEED);
         assertThat(content(cut.complete())).isEqualTo(ByteBuffer.wrap(Files.readAllBytes(image)));
 
+        Counts counts = judge(base, cut);
+        assertThat(counts.lost).isPositive();
+        assertThat(counts.inconsistent).isPositive();
+        long syncs = events.stream().filter(DiskEvent.Sync.class::isInstance).count();
+        return "| %s | %s | %d | %d | %s |"
+                .formatted(options, operation, events.size() - syncs, syncs, counts);
+    }
+
+    private Counts judge(MemoryImageFile base, PowerCut cut) {
         List<PowerCut.State> states = new ArrayList<>(cut.states().toList());
-        int all = states.size();
         Collections.shuffle(states, new Random(SEED));
         var counts = new Counts();
         try (var judge = QemuJudge.start(folder, "state.qcow2", base)) {
             LoadedBitmap b0 =
                     Objects.requireNonNull(
                             judge.judge(new OverlayImageFile(base)).bitmaps().get("b0"));
-            for (PowerCut.State state : states.subList(0, Math.min(JUDGED, all))) {
-                counts.add(judge.judge(state.file()), b0);
+            for (PowerCut.State state : states.subList(0, Math.min(JUDGED, states.size()))) {
+                counts.add(judge.judge(state.file()), state.ordered(), b0);
             }
-            for (PowerCut.State state : states.subList(0, Math.min(CHECKED, all))) {
+            for (PowerCut.State state : states.subList(0, Math.min(CHECKED, states.size()))) {
                 counts.add(judge.check(state.file()));
             }
         }
-        assertThat(counts.lost + counts.inconsistent).isPositive();
-        return "| %s | %s | %d | %d | %d | %s |%n"
-                .formatted(
-                        options,
-                        operation,
-                        events.stream().filter(e -> !(e instanceof DiskEvent.Sync)).count(),
-                        events.stream().filter(e -> e instanceof DiskEvent.Sync).count(),
-                        all,
-                        counts);
+        return counts;
     }
 
     /// With b0, whose content must survive, and what the operation needs.
@@ -118,20 +143,27 @@ class QemuPowerCutTest {
         private int lost;
         private int wrong;
         private int unopened;
+        private int killedIntact;
+        private int killedInconsistent;
+        private int killedLost;
         private int checked;
         private int corrupt;
         private int leaking;
 
-        void add(Verdict verdict, LoadedBitmap expected) {
+        void add(Verdict verdict, boolean killed, LoadedBitmap expected) {
             LoadedBitmap b0 = verdict.bitmaps().get("b0");
+            int one = killed ? 1 : 0;
             if (verdict.refusal() != null) {
                 unopened++;
             } else if (verdict.bitmaps().isEmpty()) {
                 lost++;
+                killedLost += one;
             } else if (b0 != null && b0.inconsistent()) {
                 inconsistent++;
+                killedInconsistent += one;
             } else if (expected.equals(b0)) {
                 intact++;
+                killedIntact += one;
             } else {
                 wrong++;
             }
@@ -148,15 +180,17 @@ class QemuPowerCutTest {
 
         @Override
         public String toString() {
-            int tried = intact + inconsistent + lost + wrong + unopened;
-            return "%d | %d | %d | %d | %d | %d | %d | %d | %d"
+            return "%d | %d | %d | %d | %d | %d | %d, %d, %d | %d | %d | %d"
                     .formatted(
-                            tried,
+                            intact + inconsistent + lost + wrong + unopened,
                             intact,
                             inconsistent,
                             lost,
                             wrong,
                             unopened,
+                            killedIntact,
+                            killedInconsistent,
+                            killedLost,
                             checked,
                             corrupt,
                             leaking);

@@ -1,6 +1,5 @@
 package dev.dirtymap.testimages;
 
-import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -43,7 +42,7 @@ public final class RecordedProgram {
     ///
     /// @throws AssertionError if the program fails, or does something to the image that is not understood
     public static List<DiskEvent> run(Path image, Command command) {
-        Path absolute = image.toAbsolutePath();
+        Path absolute = real(image);
         Path trace = absolute.resolveSibling(absolute.getFileName() + ".strace");
         Command strace =
                 Command.of("strace", "-f", "-qq", "-e", "signal=none", "-e", "trace=" + CALLS)
@@ -53,12 +52,20 @@ public final class RecordedProgram {
         }
         try {
             strace.within(Duration.ofSeconds(60)).in(absolute.resolveSibling("")).run();
-            try (InputStream calls =
-                    new BufferedInputStream(Files.newInputStream(trace), 1 << 16)) {
+            try (InputStream calls = Files.newInputStream(trace)) {
                 return new StraceOutput(calls).events();
             } finally {
                 Files.deleteIfExists(trace);
             }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /// Without symbolic links, as the kernel names the files that a process has open.
+    private static Path real(Path image) {
+        try {
+            return image.toRealPath();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

@@ -52,13 +52,19 @@ final class StraceOutput {
     /// @throws AssertionError with the line that is not understood
     List<DiskEvent> events() throws IOException {
         var line = new ByteArrayOutputStream();
-        for (int b = calls.read(); b >= 0; b = calls.read()) {
-            if (b == '\n') {
-                read(line.toString(ISO_8859_1));
-                line.reset();
-            } else {
-                line.write(b);
+        // A line may have megabytes, so byte by byte would be slow.
+        var buffer = new byte[1 << 16];
+        for (int count = calls.read(buffer); count >= 0; count = calls.read(buffer)) {
+            int start = 0;
+            for (int i = 0; i < count; i++) {
+                if (buffer[i] == '\n') {
+                    line.write(buffer, start, i - start);
+                    read(line.toString(ISO_8859_1));
+                    line.reset();
+                    start = i + 1;
+                }
             }
+            line.write(buffer, start, count - start);
         }
         if (!unfinished.isEmpty() || line.size() > 0) {
             throw new AssertionError("the trace ends in the middle of a call");
@@ -104,14 +110,13 @@ final class StraceOutput {
 
     private void write(String thread, String line, int arguments) {
         int quote = line.indexOf('"', arguments);
-        var bytes = new ByteArrayOutputStream(line.length() / 2);
+        var bytes = ByteBuffer.allocate(line.length() - quote);
         int end = unescape(line, quote + 1, bytes);
+        bytes.flip();
         Matcher written = WRITTEN.matcher(line).region(end + 1, line.length());
-        demand(written.matches() && bytes.size() == Long.parseLong(written.group(1)), line);
-        var event =
-                new DiskEvent.Write(
-                        Long.parseLong(written.group(2)), ByteBuffer.wrap(bytes.toByteArray()));
-        change(thread, event, bytes.size(), written.group(3), line);
+        demand(written.matches() && bytes.remaining() == Long.parseLong(written.group(1)), line);
+        var event = new DiskEvent.Write(Long.parseLong(written.group(2)), bytes);
+        change(thread, event, bytes.remaining(), written.group(3), line);
     }
 
     private void change(
@@ -132,26 +137,27 @@ final class StraceOutput {
     }
 
     /// Reads a string of C up to its quote, and gives the quote's index.
-    private static int unescape(String line, int start, ByteArrayOutputStream bytes) {
+    private static int unescape(String line, int start, ByteBuffer bytes) {
         int at = start;
         while (line.charAt(at) != '"') {
             char c = line.charAt(at++);
             if (c != '\\') {
-                bytes.write(c);
+                bytes.put((byte) c);
                 continue;
             }
             char escaped = line.charAt(at++);
             int octal = Character.digit(escaped, 8);
             if (octal < 0) {
-                bytes.write(
-                        switch (escaped) {
-                            case 'n' -> '\n';
-                            case 't' -> '\t';
-                            case 'r' -> '\r';
-                            case 'v' -> 0x0b;
-                            case 'f' -> '\f';
-                            default -> escaped;
-                        });
+                bytes.put(
+                        (byte)
+                                switch (escaped) {
+                                    case 'n' -> '\n';
+                                    case 't' -> '\t';
+                                    case 'r' -> '\r';
+                                    case 'v' -> 0x0b;
+                                    case 'f' -> '\f';
+                                    default -> escaped;
+                                });
                 continue;
             }
             for (int digits = 1; digits < 3; digits++) {
@@ -162,7 +168,7 @@ final class StraceOutput {
                 octal = octal * 8 + next;
                 at++;
             }
-            bytes.write(octal);
+            bytes.put((byte) octal);
         }
         return at;
     }

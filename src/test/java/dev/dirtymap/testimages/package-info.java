@@ -9,6 +9,9 @@
 /// | know which ranges are dirty | [NbdMap] |
 /// | hold an image open, or die with it open | [StorageDaemon] |
 /// | break an image at a known place | [ImageBytes] |
+/// | have reads, writes or syncs fail | [FailingImageFile] |
+/// | lose power at any moment of a change | [RecordingImageFile] or [RecordedProgram], then [PowerCut] |
+/// | ask QEMU about thousands of states | [QemuJudge] |
 /// | have one of every kind of image | [ImageCorpus] |
 /// | find files and locks that a test left open | [LeakCheck], which watches every test class by itself |
 ///
