@@ -18,6 +18,7 @@ import io.swagger.v3.oas.annotations.Parameter;
 import io.swagger.v3.oas.annotations.media.Schema;
 import io.swagger.v3.oas.annotations.tags.Tag;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -209,7 +210,7 @@ class BitmapChangesController {
             throw ProblemException.invalid(
                     "state", "must be given: the state of the bitmaps to delete, or ALL");
         }
-        String[][] deleted = new String[1][];
+        List<String> deleted = new ArrayList<>();
         return images.change(
                 List.of(id),
                 List.of(),
@@ -219,15 +220,13 @@ class BitmapChangesController {
                             locked,
                             id,
                             (draft, _) ->
-                                    deleted[0] =
-                                            draft.deleteAll(doomed::takes).stream()
-                                                    .map(name -> Id.of(name).toString())
-                                                    .toArray(String[]::new));
+                                    draft.deleteAll(doomed::takes)
+                                            .forEach(name -> deleted.add(Id.of(name).toString())));
                 },
                 locked ->
                         ResponseEntity.ok()
                                 .eTag(ImageBody.of(id, locked.view(id)).etag())
-                                .body(new Deleted(List.of(deleted[0]))));
+                                .body(new Deleted(deleted)));
     }
 
     @PostMapping(path = "/{bitmap}/clear", consumes = JSON)

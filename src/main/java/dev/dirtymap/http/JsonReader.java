@@ -10,6 +10,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Collectors;
@@ -46,6 +47,8 @@ final class JsonReader {
     /// @param <T> what becomes of it
     @FunctionalInterface
     interface Shape<T> {
+        /// Reads one value.
+        ///
         /// @return null if the value was refused
         @Nullable T read(JsonReader in);
     }
@@ -117,11 +120,10 @@ final class JsonReader {
     }
 
     /// A value of another type than wanted.
-    private <T> @Nullable T refuseType(String wanted) {
+    private void refuseType(String wanted) {
         JsonToken token = parser.currentToken();
         refuse("must be %s, but was %s".formatted(wanted, shown(token)));
         parser.skipChildren();
-        return null;
     }
 
     private String shown(@Nullable JsonToken token) {
@@ -142,7 +144,8 @@ final class JsonReader {
     /// A text, without surrogates that stand alone: they have no bytes.
     @Nullable String text() {
         if (parser.currentToken() != JsonToken.VALUE_STRING) {
-            return refuseType("a string");
+            refuseType("a string");
+            return null;
         }
         String text = parser.getString();
         if (!StandardCharsets.UTF_8.newEncoder().canEncode(text)) {
@@ -156,7 +159,10 @@ final class JsonReader {
         return switch (parser.currentToken()) {
             case VALUE_TRUE -> true;
             case VALUE_FALSE -> false;
-            default -> refuseType("true or false");
+            default -> {
+                refuseType("true or false");
+                yield null;
+            }
         };
     }
 
@@ -166,10 +172,15 @@ final class JsonReader {
             String wanted = "a whole number from %d to %d".formatted(least, most);
             if (in.parser.currentToken() != JsonToken.VALUE_NUMBER_INT
                     || in.parser.getNumberType() == JsonParser.NumberType.BIG_INTEGER) {
-                return in.refuseType(wanted);
+                in.refuseType(wanted);
+                return null;
             }
             long value = in.parser.getLongValue();
-            return value < least || value > most ? in.refuseType(wanted) : Long.valueOf(value);
+            if (value < least || value > most) {
+                in.refuseType(wanted);
+                return null;
+            }
+            return value;
         };
     }
 
@@ -223,7 +234,8 @@ final class JsonReader {
     static <T> Shape<List<T>> list(Shape<T> item, int most) {
         return in -> {
             if (in.parser.currentToken() != JsonToken.START_ARRAY) {
-                return in.refuseType("an array");
+                in.refuseType("an array");
+                return null;
             }
             String outer = in.pointer;
             List<T> items = new ArrayList<>();
@@ -257,7 +269,8 @@ final class JsonReader {
 
     private <T> @Nullable T readObject(List<Member> members, Function<Members, @Nullable T> make) {
         if (parser.currentToken() != JsonToken.START_OBJECT) {
-            return refuseType("an object");
+            refuseType("an object");
+            return null;
         }
         int before = errors.size();
         String outer = pointer;
@@ -331,7 +344,7 @@ final class JsonReader {
 
         /// The value of a required member.
         <T> T require(String name, Class<T> type) {
-            return type.cast(values.get(name));
+            return type.cast(Objects.requireNonNull(values.get(name), name));
         }
 
         /// The value of a required array.
@@ -342,10 +355,8 @@ final class JsonReader {
         /// Says what is wrong with the object as a whole, or with a member of it.
         ///
         /// @param member empty for the object
-        /// @return always null
-        <T> @Nullable T refuse(String member, String message) {
+        void refuse(String member, String message) {
             in.refuse(member.isEmpty() ? in.pointer : in.pointer + "/" + member, message);
-            return null;
         }
     }
 }

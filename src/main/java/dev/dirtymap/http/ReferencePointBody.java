@@ -64,7 +64,12 @@ record ReferencePointBody(
                             Member.optional(SET_AT, TIME)),
                     members -> {
                         ReferencePointBody body = of(members);
-                        return body.isEmpty() ? refuse(members) : body;
+                        if (!body.isEmpty()) {
+                            return body;
+                        }
+                        members.refuse(
+                                "", "must have at least one of lastBackup, baseBackup and note");
+                        return null;
                     });
 
     /// Changes of a reference point (RFC 7396).
@@ -89,10 +94,6 @@ record ReferencePointBody(
                 members.get(BASE_BACKUP, String.class),
                 members.get(NOTE, String.class),
                 members.get(SET_AT, Instant.class));
-    }
-
-    private static @Nullable ReferencePointBody refuse(JsonReader.Members members) {
-        return members.refuse("", "must have at least one of lastBackup, baseBackup and note");
     }
 
     private static String text(String text) {

@@ -46,6 +46,8 @@ final class TransactionRequests {
         RENAME(true);
 
         private final boolean named;
+
+        @SuppressWarnings("ImmutableEnumChecker") // made by Set.of
         private final Set<String> members;
 
         /// @param named whether the result has a name
