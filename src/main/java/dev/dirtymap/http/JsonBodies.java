@@ -26,6 +26,8 @@ class JsonBodies implements WebMvcConfigurer {
     private static final Map<Class<?>, Shape<?>> SHAPES =
             Map.ofEntries(
                     Map.entry(
+                            CheckController.CheckRequest.class, CheckController.CheckRequest.SHAPE),
+                    Map.entry(
                             ImagesController.NewImageBody.class,
                             ImagesController.NewImageBody.SHAPE),
                     Map.entry(BitmapRequests.NewBitmap.class, BitmapRequests.NewBitmap.SHAPE),
