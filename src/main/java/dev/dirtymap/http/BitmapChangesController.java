@@ -25,6 +25,7 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.springdoc.core.annotations.ParameterObject;
 import org.springframework.http.HttpHeaders;
+import org.springframework.http.HttpStatus;
 import org.springframework.http.MediaType;
 import org.springframework.http.ResponseEntity;
 import org.springframework.web.bind.annotation.DeleteMapping;
@@ -34,6 +35,7 @@ import org.springframework.web.bind.annotation.PostMapping;
 import org.springframework.web.bind.annotation.RequestBody;
 import org.springframework.web.bind.annotation.RequestHeader;
 import org.springframework.web.bind.annotation.RequestMapping;
+import org.springframework.web.bind.annotation.ResponseStatus;
 import org.springframework.web.bind.annotation.RestController;
 
 /// Changes of bitmaps, each made whole or not at all and on the disk when it is answered.
@@ -62,6 +64,7 @@ class BitmapChangesController {
             operationId = "createBitmap",
             summary = "Create a bitmap",
             description = "An empty bitmap, behind all others of the image.")
+    @ResponseStatus(HttpStatus.CREATED)
     ResponseEntity<BitmapBody> create(
             @Parameter(description = "The image's id.", example = "sample.qcow2") @PathVariable
                     String image,
@@ -140,6 +143,7 @@ class BitmapChangesController {
             description =
                     "In any state that leaves the directory readable. Of an ORPHANED bitmap only the entry goes;"
                             + " its clusters are freed by a check with repair LEAKS.")
+    @ResponseStatus(HttpStatus.NO_CONTENT)
     ResponseEntity<Void> delete(
             @Parameter(description = "The image's id.", example = "sample.qcow2") @PathVariable
                     String image,
@@ -302,6 +306,7 @@ class BitmapChangesController {
             description =
                     "Makes a new bitmap with the content of this one and its reference point, in this image or"
                             + " another of the same size.")
+    @ResponseStatus(HttpStatus.CREATED)
     ResponseEntity<BitmapBody> copy(
             @Parameter(description = "The image's id.", example = "sample.qcow2") @PathVariable
                     String image,

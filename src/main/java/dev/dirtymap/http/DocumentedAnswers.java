@@ -262,7 +262,7 @@ final class DocumentedAnswers implements OpenApiCustomizer {
     private static void describeSuccess(@Nullable ApiResponse response, Components components) {
         if (response == null
                 || response.getContent() == null
-                || !Set.of("OK", "Created").contains(response.getDescription())) {
+                || !Set.of("OK", "Created", "No Content").contains(response.getDescription())) {
             return;
         }
         for (MediaType media : response.getContent().values()) {
