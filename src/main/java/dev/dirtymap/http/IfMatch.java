@@ -72,9 +72,7 @@ final class IfMatch {
         if (!strong.contains(etag)) {
             throw new ProblemException(
                     ProblemType.PRECONDITION_FAILED,
-                    etag.isEmpty()
-                            ? "%s has no strong ETag, so it cannot be at %s".formatted(what, header)
-                            : "%s is at %s, not at %s".formatted(what, etag, header));
+                    "%s is not at the ETag that is demanded, %s".formatted(what, header));
         }
     }
 }

@@ -6,6 +6,9 @@ public final class ImageExistsException extends ImageException {
     private static final long serialVersionUID = 1L;
 
     ImageExistsException(Id image, Exception cause) {
-        super("there is a file '%s' already".formatted(image.text()), cause);
+        super(
+                "image '%s' cannot be made: there is a file in its place already, or in that of one of its folders (%s)"
+                        .formatted(image.text(), cause.getMessage()),
+                cause);
     }
 }

@@ -172,8 +172,11 @@ public class Images implements DisposableBean {
                 image.writeTo(file.file().channel());
                 file.publish();
             }
-        } catch (FileAlreadyExistsException e) {
+        } catch (FileAlreadyExistsException | NotDirectoryException | NoSuchFileException e) {
+            // Also a file or a link in the place of a folder.
             throw new ImageExistsException(id, e);
+        } catch (AccessDeniedException e) {
+            throw new ImageReadOnlyException(id, e);
         } catch (IOException e) {
             if (ErrnoException.isNoSpace(e)) {
                 throw new NoSpaceException(String.valueOf(e.getMessage()));

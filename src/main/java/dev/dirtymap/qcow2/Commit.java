@@ -288,7 +288,11 @@ public final class Commit {
             file.sync();
             allocator.linkRefcounts();
             switches = switches();
-            writeBefore(switches.getFirst());
+            // Nothing may have changed in the end, such as a reference point that was removed but
+            // never was.
+            if (!switches.isEmpty()) {
+                writeBefore(switches.getFirst());
+            }
         } catch (IOException e) {
             abandon();
             throw e;

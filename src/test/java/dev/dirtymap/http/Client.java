@@ -3,15 +3,19 @@ package dev.dirtymap.http;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublisher;
+import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.time.Duration;
+import java.util.Arrays;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -50,7 +54,12 @@ public record Client(int port) {
 
         /// The body of a success.
         public JsonNode json() {
-            assertThat(status()).as("%s: %s", path, text()).isEqualTo(200);
+            return json(200);
+        }
+
+        /// The body of a success with this status.
+        public JsonNode json(int status) {
+            assertThat(status()).as("%s: %s", path, text()).isEqualTo(status);
             return JsonMapper.shared().readTree(body());
         }
 
@@ -87,16 +96,44 @@ public record Client(int port) {
     ///
     /// @param headers names and values by turns
     public Answer get(String path, String... headers) {
-        return answer("GET", path, headers);
+        return answer("GET", path, BodyPublishers.noBody(), headers);
     }
 
     public Answer head(String path, String... headers) {
-        return answer("HEAD", path, headers);
+        return answer("HEAD", path, BodyPublishers.noBody(), headers);
+    }
+
+    /// Sends a request with a JSON body.
+    ///
+    /// @param json empty for none at all
+    public Answer send(String method, String path, String json, String... headers) {
+        if (json.isEmpty()) {
+            return answer(method, path, BodyPublishers.noBody(), headers);
+        }
+        String[] all = Arrays.copyOf(headers, headers.length + 2);
+        all[headers.length] = "Content-Type";
+        all[headers.length + 1] = "application/json";
+        return answer(method, path, BodyPublishers.ofString(json), all);
+    }
+
+    /// Sends a request with a body of bytes, whose type is among the headers.
+    public Answer send(String method, String path, byte[] body, String... headers) {
+        return answer(method, path, BodyPublishers.ofByteArray(body), headers);
+    }
+
+    /// Sends a body without saying how long it is.
+    public Answer sendChunked(String method, String path, byte[] body, String... headers) {
+        return answer(
+                method,
+                path,
+                BodyPublishers.ofInputStream(() -> new ByteArrayInputStream(body)),
+                headers);
     }
 
     /// Sends a request, and holds the answer to the contract.
-    private Answer answer(String method, String path, String... headers) {
-        HttpResponse<byte[]> response = exchange(method, path, BodyHandlers.ofByteArray(), headers);
+    private Answer answer(String method, String path, BodyPublisher body, String... headers) {
+        HttpResponse<byte[]> response =
+                exchange(method, path, body, BodyHandlers.ofByteArray(), headers);
         new Exchange(
                         method,
                         response.uri().getRawPath(),
@@ -115,15 +152,19 @@ public record Client(int port) {
 
     /// An answer whose body is read by the caller, who closes it.
     public HttpResponse<InputStream> stream(String path) {
-        return exchange("GET", path, BodyHandlers.ofInputStream());
+        return exchange("GET", path, BodyPublishers.noBody(), BodyHandlers.ofInputStream());
     }
 
     private <T> HttpResponse<T> exchange(
-            String method, String path, HttpResponse.BodyHandler<T> body, String... headers) {
+            String method,
+            String path,
+            BodyPublisher sent,
+            HttpResponse.BodyHandler<T> body,
+            String... headers) {
         HttpRequest.Builder request =
                 HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + path))
                         .timeout(Duration.ofSeconds(60))
-                        .method(method, HttpRequest.BodyPublishers.noBody());
+                        .method(method, sent);
         if (headers.length > 0) {
             request.headers(headers);
         }

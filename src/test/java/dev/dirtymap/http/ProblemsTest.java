@@ -79,7 +79,7 @@ class ProblemsTest {
     @ValueSource(strings = {"POST", "PUT", "PATCH", "DELETE"})
     void aMethodThatIsNoneNamesTheOthers(String method) {
         request()
-                .request(method, "/v1/images/sample.qcow2/bitmaps/daily/bits")
+                .request(method, "/v1/images/sample.qcow2/bitmaps/daily/extents")
                 .then()
                 .statusCode(405)
                 .header("Allow", equalTo("GET,HEAD,OPTIONS"))
@@ -205,7 +205,8 @@ class ProblemsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"/v1/images", "/v1/images/a/bitmaps/b/bits", "/problems/not-found"})
+    @ValueSource(
+            strings = {"/v1/images/a", "/v1/images/a/bitmaps/b/extents", "/problems/not-found"})
     void optionsNamesTheMethods(String path) {
         request().options(path).then().statusCode(200).header("Allow", equalTo("GET,HEAD,OPTIONS"));
     }
