@@ -2,6 +2,7 @@ package dev.dirtymap.http;
 
 import dev.dirtymap.images.BitmapContent;
 import dev.dirtymap.images.BitsUpload;
+import dev.dirtymap.images.FileVersion;
 import dev.dirtymap.images.Id;
 import dev.dirtymap.images.ImageException;
 import dev.dirtymap.images.ImageView;
@@ -116,12 +117,7 @@ class BitsController {
                 imageId,
                 open -> {
                     BitmapContent content = open.content(bitmapId);
-                    String etag =
-                            Digest.etag(
-                                    imageId,
-                                    bitmapId,
-                                    content.version(),
-                                    content.bitmap().checksum());
+                    String etag = etag(imageId, content.version(), content.bitmap());
                     response.setHeader(
                             "Bitmap-Granularity", Long.toString(content.geometry().granularity()));
                     response.setHeader(
@@ -132,6 +128,11 @@ class BitsController {
                     }
                     return true;
                 });
+    }
+
+    /// The strong ETag of a bitmap's bits.
+    static String etag(Id image, FileVersion version, Bitmap bitmap) {
+        return Digest.etag(image, Id.of(bitmap.name()), version, bitmap.checksum());
     }
 
     @PutMapping(

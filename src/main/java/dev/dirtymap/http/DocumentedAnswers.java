@@ -201,7 +201,7 @@ final class DocumentedAnswers implements OpenApiCustomizer {
                 && !types.contains(ProblemType.CONTENT_CHANGED)) {
             all.add(ExampleAnswer.of(ProblemType.CONTENT_CHANGED, operation, instance));
         }
-        if (!reads && types.contains(ProblemType.IMAGE_LOCKED)) {
+        if (types.contains(ProblemType.IMAGE_NOT_FOUND)) {
             all.add(ExampleAnswer.of(ProblemType.TRANSACTION_UNFINISHED, operation, instance));
         }
         if (!reads && !instance.startsWith("/problems/")) {

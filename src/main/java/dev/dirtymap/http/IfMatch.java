@@ -4,8 +4,10 @@ import dev.dirtymap.images.Id;
 import dev.dirtymap.images.ImageException;
 import dev.dirtymap.images.ImageView;
 import dev.dirtymap.images.LockedImages;
+import dev.dirtymap.qcow2.Bitmap;
 import dev.dirtymap.qcow2.BitmapDirectory;
 import java.io.IOException;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.Set;
 import java.util.regex.Matcher;
@@ -47,7 +49,7 @@ final class IfMatch {
         }
     }
 
-    /// Demands a bitmap's ETag. A bitmap that is not there is left to the change itself.
+    /// Demands a bitmap's ETag, or that of its bits. A bitmap that is not there is left to the change itself.
     void requireBitmap(LockedImages locked, Id image, Id bitmap)
             throws ImageException, IOException {
         if (!isFree()) {
@@ -56,7 +58,11 @@ final class IfMatch {
             int position = directory.find(bitmap.name());
             if (position >= 0) {
                 String what = "bitmap '%s' of image '%s'".formatted(bitmap.text(), image.text());
-                requireOne(what, BitmapBody.etag(image, view, directory.get(position)));
+                Bitmap found = directory.get(position);
+                requireOne(
+                        what,
+                        BitmapBody.etag(image, view, found),
+                        BitsController.etag(image, view.version(), found));
             }
         }
     }
@@ -64,12 +70,12 @@ final class IfMatch {
     /// Demands an ETag of something that is not there, which none can have.
     void requireAbsent(String what) {
         if (!isFree()) {
-            requireOne(what, "");
+            requireOne(what);
         }
     }
 
-    private void requireOne(String what, String etag) {
-        if (!strong.contains(etag)) {
+    private void requireOne(String what, String... etags) {
+        if (Arrays.stream(etags).noneMatch(strong::contains)) {
             throw new ProblemException(
                     ProblemType.PRECONDITION_FAILED,
                     "%s is not at the ETag that is demanded, %s".formatted(what, header));

@@ -279,7 +279,7 @@ final class JsonReader {
         while (parser.nextToken() != JsonToken.END_OBJECT) {
             String name = parser.currentName();
             parser.nextToken();
-            pointer = outer + "/" + name.replace("~", "~0").replace("/", "~1");
+            pointer = outer + "/" + shortened(name).replace("~", "~0").replace("/", "~1");
             if (!seen.add(name)) {
                 refuse("must be given once, but was given again");
                 parser.skipChildren();

@@ -4,6 +4,7 @@ import dev.dirtymap.http.ProblemException.ParameterError;
 import dev.dirtymap.images.BitmapContent.LockLostException;
 import dev.dirtymap.images.BitmapNotFoundException;
 import dev.dirtymap.images.BitmapUnusableException;
+import dev.dirtymap.images.BitsUpload;
 import dev.dirtymap.images.ContentChangedException;
 import dev.dirtymap.images.ImageExistsException;
 import dev.dirtymap.images.ImageLockedException;
@@ -116,7 +117,7 @@ class ProblemHandler {
                                     "query",
                                     "must be UTF-8 with each '%' followed by two hex digits"),
                             request);
-            case HttpMessageNotReadableException _ ->
+            case HttpMessageNotReadableException _, BitsUpload.BrokenOffException _ ->
                     refused(ProblemException.inBody("", "must be sent whole"), request);
             case HttpMediaTypeNotSupportedException e -> unsupportedMediaType(e, request, headers);
             case HttpRequestMethodNotSupportedException e -> methodNotAllowed(e, request, headers);

@@ -8,6 +8,7 @@ import dev.dirtymap.http.TransactionRequests.Transaction;
 import dev.dirtymap.http.TransactionRequests.Transactions;
 import dev.dirtymap.images.Id;
 import dev.dirtymap.images.ImageException;
+import dev.dirtymap.images.ImageNotFoundException;
 import dev.dirtymap.images.ImageRefusedException;
 import dev.dirtymap.images.ImageView;
 import dev.dirtymap.images.Images;
@@ -104,7 +105,7 @@ class TransactionsController {
             throws ImageException, IOException {
         Id id = Ids.parse("image", image);
         List<OperationBody> operations = JsonBodies.require(body).operations();
-        Work work = new Work("");
+        Work work = new Work(false);
         work.add(id, ifMatch, operations, "");
         return work.run(
                 images,
@@ -135,7 +136,7 @@ class TransactionsController {
                     HttpHeaders.IF_MATCH, "must stand in the body, as ifMatch of each image");
         }
         List<ImageOperations> parts = JsonBodies.require(body).images();
-        Work work = new Work("image");
+        Work work = new Work(true);
         for (int i = 0; i < parts.size(); i++) {
             ImageOperations part = parts.get(i);
             work.add(part.id(), part.ifMatch(), part.operations(), "/images/" + i);
@@ -163,12 +164,12 @@ class TransactionsController {
 
         private record Part(IfMatch ifMatch, List<OperationBody> operations, String pointer) {}
 
-        private final String imageMember;
+        private final boolean namesImages;
         private final Map<Id, Part> parts = new LinkedHashMap<>();
 
-        /// @param imageMember the problem's member that names the image; empty for none
-        Work(String imageMember) {
-            this.imageMember = imageMember;
+        /// @param namesImages whether a problem must say which image it is about
+        Work(boolean namesImages) {
+            this.namesImages = namesImages;
         }
 
         /// @param pointer where this stands in the body
@@ -181,7 +182,33 @@ class TransactionsController {
         }
 
         <T> T run(Images images, Images.Answer<T> answer) throws ImageException, IOException {
-            return images.change(parts.keySet(), sources(), this::operate, answer);
+            Set<Id> sources = sources();
+            try {
+                return images.change(parts.keySet(), sources, this::operate, answer);
+            } catch (ImageNotFoundException e) {
+                if (sources.contains(e.image())) {
+                    throw missingSource(e);
+                }
+                throw e;
+            }
+        }
+
+        /// Names the operation that wants to merge from an image that is not there.
+        private OperationRefusedException missingSource(ImageNotFoundException e) {
+            for (Map.Entry<Id, Part> part : parts.entrySet()) {
+                List<OperationBody> operations = part.getValue().operations;
+                for (int i = 0; i < operations.size(); i++) {
+                    if (operations.get(i).mergeSources().stream()
+                            .anyMatch(s -> s.imageOr(part.getKey()).equals(e.image()))) {
+                        return refused(e, part.getKey(), i);
+                    }
+                }
+            }
+            throw new IllegalStateException("no operation reads from that image", e);
+        }
+
+        private OperationRefusedException refused(ImageException e, Id image, int index) {
+            return new OperationRefusedException(e, index, namesImages ? image.text() : null);
         }
 
         /// The images that are only read from. A copy goes nowhere else than to an image that is part of this.
@@ -226,8 +253,7 @@ class TransactionsController {
                     throw new ImageRefusedException(image, e);
                 }
             } catch (ImageException e) {
-                throw new OperationRefusedException(
-                        e, index, imageMember.isEmpty() ? null : image.text());
+                throw refused(e, image, index);
             }
         }
     }

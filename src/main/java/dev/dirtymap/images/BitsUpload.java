@@ -1,7 +1,9 @@
 package dev.dirtymap.images;
 
+import dev.dirtymap.posix.ErrnoException;
 import dev.dirtymap.qcow2.Geometry;
 import dev.dirtymap.qcow2.ImageFile;
+import dev.dirtymap.qcow2.NoSpaceException;
 import dev.dirtymap.qcow2.RawBits;
 import java.io.IOException;
 import java.io.InputStream;
@@ -42,7 +44,7 @@ public final class BitsUpload implements AutoCloseable {
             byte[] piece = new byte[PIECE];
             long length = 0;
             while (length <= most) {
-                int count = in.read(piece, 0, (int) Math.min(PIECE, most + 1 - length));
+                int count = read(in, piece, (int) Math.min(PIECE, most + 1 - length));
                 if (count < 0) {
                     break;
                 }
@@ -53,10 +55,34 @@ public final class BitsUpload implements AutoCloseable {
             }
             complete = true;
             return new BitsUpload(file, length);
+        } catch (BrokenOffException e) {
+            throw e;
+        } catch (IOException e) {
+            throw ErrnoException.isNoSpace(e)
+                    ? new NoSpaceException(String.valueOf(e.getMessage()))
+                    : e;
         } finally {
             if (!complete) {
                 file.close();
             }
+        }
+    }
+
+    private static int read(InputStream in, byte[] piece, int most) throws BrokenOffException {
+        try {
+            return in.read(piece, 0, most);
+        } catch (IOException e) {
+            throw new BrokenOffException(e);
+        }
+    }
+
+    /// The client stopped sending before the end.
+    public static final class BrokenOffException extends IOException {
+
+        private static final long serialVersionUID = 1L;
+
+        BrokenOffException(IOException cause) {
+            super("the client stopped sending: " + cause.getMessage(), cause);
         }
     }
 

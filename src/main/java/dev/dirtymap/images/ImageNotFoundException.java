@@ -5,7 +5,15 @@ public final class ImageNotFoundException extends ImageException {
 
     private static final long serialVersionUID = 1L;
 
+    private final transient Id image;
+
     ImageNotFoundException(Id image) {
         super("there is no image '%s'".formatted(image.text()));
+        this.image = image;
+    }
+
+    /// The name that there is no image of.
+    public Id image() {
+        return image;
     }
 }

@@ -90,6 +90,12 @@ class TransactionsTest {
                         .problem(404, "bitmap-not-found");
         assertThat(problem.path("index").asInt()).isEqualTo(2);
         assertThat(problem.has("image")).isFalse();
+        problem =
+                run(
+                                "{\"op\":\"CREATE\",\"bitmap\":\"b\"}",
+                                "{\"op\":\"MERGE\",\"bitmap\":\"b\",\"sources\":[{\"bitmap\":\"a\",\"image\":\"none\"}]}")
+                        .problem(404, "image-not-found");
+        assertThat(problem.path("index").asInt()).isEqualTo(1);
         assertThat(disk.etag()).isEqualTo(etag);
         assertThat(disk.bitmaps()).containsExactly("a");
     }
