@@ -271,21 +271,46 @@ public final class Commit {
                 reserved.add(run);
                 file.reserve(offset(run), run.count() << header.clusterBits());
             }
-        } catch (NoSpaceException e) {
-            discard(reserved);
+            // A file that was copied with holes may have one where the header is to be written.
+            for (Switch step : switches) {
+                for (Patch patch : step.before()) {
+                    file.reserve(patch.offset(), patch.bytes().length);
+                }
+                file.reserve(step.sector().offset(), step.sector().bytes().length);
+            }
+        } catch (IOException e) {
+            giveBack(reserved);
             throw e;
         }
     }
 
-    /// Gives back the space of clusters that nobody uses, if that works.
-    private void discard(List<Run> runs) {
+    /// Gives back the space of clusters that nobody uses, if that works. What was left in one of them stays:
+    /// only what is zero anyway may become a hole.
+    private void giveBack(List<Run> runs) {
+        byte[] bytes = new byte[header.clusterSize()];
         for (Run run : runs) {
-            try {
-                file.discard(offset(run), run.count() << header.clusterBits());
-            } catch (IOException untold) {
-                // They are unused all the same.
+            for (long cluster = run.first(); cluster < run.end(); cluster++) {
+                long at = cluster << header.clusterBits();
+                try {
+                    Arrays.fill(bytes, (byte) 0);
+                    file.read(at, ByteBuffer.wrap(bytes));
+                    if (isZero(bytes)) {
+                        file.discard(at, bytes.length);
+                    }
+                } catch (IOException untold) {
+                    // It is unused all the same.
+                }
             }
         }
+    }
+
+    private static boolean isZero(byte[] bytes) {
+        for (byte b : bytes) {
+            if (b != 0) {
+                return false;
+            }
+        }
+        return true;
     }
 
     private void write() throws ChangeRefusedException, IOException {
