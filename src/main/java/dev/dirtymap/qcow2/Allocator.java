@@ -52,7 +52,9 @@ final class Allocator {
 
     private Run newTable = new Run(0, 0);
 
-    Allocator(ImageFile file, Header header) throws IOException {
+    /// @param from index of the first cluster to look at
+    Allocator(ImageFile file, Header header, long from) throws IOException {
+        this.cursor = from;
         this.file = file;
         this.header = header;
         this.perBlockBits = RefcountBlock.perBlockBits(header);

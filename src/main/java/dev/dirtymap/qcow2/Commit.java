@@ -9,7 +9,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -42,7 +42,7 @@ public final class Commit {
     private final Header header;
     private final ClusterUse use;
     private final Allocator allocator;
-    private final Map<DraftEntry, TablePlan> tables = new IdentityHashMap<>();
+    private final Map<DraftEntry, TablePlan> tables = new LinkedHashMap<>();
     private @Nullable Run directory;
     private long directorySize;
     private List<Switch> switches = List.of();
@@ -52,7 +52,9 @@ public final class Commit {
         this.file = draft.file();
         this.header = draft.image().header();
         this.use = new ClusterUse(header.clusterBits());
-        this.allocator = new Allocator(file, header);
+        // Where refcounts may be wrong, what lies past the end of the file is free all the same.
+        long from = draft.isRepair() ? clusters(file.size()) : 0;
+        this.allocator = new Allocator(file, header, from);
     }
 
     /// Writes everything that the new state needs beside the old one, and syncs it. Refused, or out of space,
@@ -138,15 +140,15 @@ public final class Commit {
     private void plan() throws ChangeRefusedException, IOException {
         BitmapDirectory old = draft.image().bitmaps();
         for (int i = 0; i < old.count(); i++) {
-            if (draft.isRemoved(i)) {
+            if (draft.entries().isRemoved(i)) {
                 use.leave(old.get(i), file, header);
             }
-            DraftEntry entry = draft.edited(i);
+            DraftEntry entry = draft.entries().edited(i);
             if (entry != null) {
                 plan(entry);
             }
         }
-        for (DraftEntry entry : draft.added()) {
+        for (DraftEntry entry : draft.entries().added()) {
             plan(entry);
         }
         for (TablePlan table : tables.values()) {
@@ -202,6 +204,7 @@ public final class Commit {
         draft.image()
                 .extensions()
                 .last(HeaderExtension.Bitmaps.class)
+                .filter(now -> BitmapsExtension.check(now, header.clusterSize()) == null)
                 .map(BitmapsExtension::parse)
                 .ifPresent(now -> use.leave(now.directoryOffset(), now.directorySize()));
     }
@@ -210,14 +213,14 @@ public final class Commit {
         BitmapDirectory old = draft.image().bitmaps();
         long size = 0;
         for (int i = 0; i < old.count(); i++) {
-            DraftEntry entry = draft.edited(i);
+            DraftEntry entry = draft.entries().edited(i);
             if (entry != null) {
                 size += entry.length();
-            } else if (!draft.isRemoved(i)) {
+            } else if (!draft.entries().isRemoved(i)) {
                 size += old.length(i);
             }
         }
-        for (DraftEntry entry : draft.added()) {
+        for (DraftEntry entry : draft.entries().added()) {
             size += entry.length();
         }
         return size;
@@ -254,12 +257,13 @@ public final class Commit {
                 header.autoclearFeatures()
                         & ~Feature.unknown(Feature.Word.AUTOCLEAR, header.autoclearFeatures());
         long valid = directory == null ? 0 : Feature.BITMAPS.mask();
-        return cluster.to(next, kept ? known : known & ~Feature.BITMAPS.mask() | valid);
+        return cluster.to(next, kept ? known : (known & ~Feature.BITMAPS.mask()) | valid);
     }
 
     private Extension bitmapsExtension() {
         BitmapsExtension payload =
-                new BitmapsExtension(draft.count(), directorySize, offset(required(directory)));
+                new BitmapsExtension(
+                        draft.entries().count(), directorySize, offset(required(directory)));
         return new Extension(HeaderExtension.BITMAPS, payload.toBytes());
     }
 
@@ -368,14 +372,14 @@ public final class Commit {
         long end = offset(run) + (run.count() << header.clusterBits());
         DirectoryOutput out = new DirectoryOutput(file, offset(run));
         for (int i = 0; i < old.count(); i++) {
-            DraftEntry entry = draft.edited(i);
+            DraftEntry entry = draft.entries().edited(i);
             if (entry != null) {
                 out.put(bytes(entry));
-            } else if (!draft.isRemoved(i)) {
+            } else if (!draft.entries().isRemoved(i)) {
                 out.put(old.raw(i));
             }
         }
-        for (DraftEntry entry : draft.added()) {
+        for (DraftEntry entry : draft.entries().added()) {
             out.put(bytes(entry));
         }
         out.fill(end);
@@ -400,7 +404,7 @@ public final class Commit {
     }
 
     private long clusters(long bytes) {
-        return bytes + header.clusterSize() - 1 >>> header.clusterBits();
+        return (bytes + header.clusterSize() - 1) >>> header.clusterBits();
     }
 
     private long offset(Run run) {

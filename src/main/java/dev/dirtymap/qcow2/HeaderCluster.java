@@ -32,7 +32,7 @@ final class HeaderCluster {
     record Extension(int id, byte[] data) {
 
         int length() {
-            return HEAD + (data.length + 7 & -8);
+            return HEAD + ((data.length + 7) & -8);
         }
     }
 
@@ -164,7 +164,7 @@ final class HeaderCluster {
         if (direct != null) {
             return List.of(direct);
         }
-        int mark = Math.max(usedEnd(), target.end) + 7 & -8;
+        int mark = (Math.max(usedEnd(), target.end) + 7) & -8;
         int far = mark + MARK_LENGTH;
         int farName = nameAt == 0 ? 0 : far + listLength(next);
         if (far + listLength(next) + nameLength() > bytes.length) {
@@ -303,8 +303,7 @@ final class HeaderCluster {
     /// does not fit then costs all bitmaps. Where there is room for it, the longest name of a backing file is
     /// left free too, so that what we put there displaces nothing.
     private void requireRoomInQemu(List<Extension> next) throws ChangeRefusedException {
-        long needed =
-                QEMU_HEADER_LENGTH + Math.max(0, base - QEMU_HEADER_LENGTH) + HEAD + nameLength();
+        int needed = Math.max(QEMU_HEADER_LENGTH, base) + HEAD + nameLength();
         boolean backingFormat = false;
         boolean ours = false;
         for (Extension extension : next) {
