@@ -85,8 +85,8 @@ class PutBitsTest {
         try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), Server.shared().port())) {
             OutputStream out = socket.getOutputStream();
             out.write(
-                    ("PUT %s/bits HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: 2048\r\n\r\n"
-                                    .formatted(disk.bitmap("a"), TYPE))
+                    "PUT %s/bits HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: 2048\r\n\r\n"
+                                    .formatted(disk.bitmap("a"), TYPE)
                             .getBytes(ISO_8859_1));
             out.write(new byte[2000]);
             out.flush();
@@ -99,7 +99,7 @@ class PutBitsTest {
             String answer = new String(socket.getInputStream().readAllBytes(), ISO_8859_1);
             assertThat(answer).startsWith("HTTP/1.1 200");
         }
-        assertThat(disk.dirty("a")).containsExactly((2000L * 8 << 16) + "+65536");
+        assertThat(disk.dirty("a")).containsExactly(2000L * 8 * 65536 + "+65536");
         assertThat(disk.bitmaps()).containsExactly("a", "b", "c");
     }
 }
