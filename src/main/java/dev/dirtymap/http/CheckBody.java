@@ -1,9 +1,12 @@
 package dev.dirtymap.http;
 
+import dev.dirtymap.images.Id;
 import dev.dirtymap.qcow2.Check;
 import dev.dirtymap.qcow2.Finding;
+import dev.dirtymap.qcow2.RepairAction;
 import io.swagger.v3.oas.annotations.media.Schema;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /// What a check found, as it goes over the wire.
 @Schema(
@@ -36,7 +39,50 @@ record CheckBody(
                 long corruptions,
         @Schema(description = "Clusters with too high a refcount.") long leakedClusters,
         @Schema(description = "Clusters whose refcount cannot be read.") long checkErrors,
-        @Schema(description = "Clusters whose refcounts were compared.") long checkedClusters) {
+        @Schema(description = "Clusters whose refcounts were compared.") long checkedClusters,
+        @Schema(
+                        description =
+                                "What the repair did, or with dryRun would do; absent if none was asked for.")
+                @Nullable List<RepairBody> repairs) {
+
+    /// What a repair does.
+    enum Action {
+        FREE_CLUSTERS,
+        DROP_BITMAP,
+        DROP_ALL_BITMAPS
+    }
+
+    /// One thing that a repair did, or would do.
+    @Schema(
+            name = "RepairAction",
+            description = "One thing that a repair did, or would do.",
+            requiredProperties = "action")
+    record RepairBody(
+            @Schema(
+                            description =
+                                    "FREE_CLUSTERS lowers refcounts of leaked clusters; DROP_BITMAP gives up one"
+                                            + " bitmap; DROP_ALL_BITMAPS gives up all, since their directory"
+                                            + " cannot be read.")
+                    Action action,
+            @Schema(description = "Of FREE_CLUSTERS: how many.") @Nullable Long clusters,
+            @Schema(description = "Of DROP_BITMAP: the bitmap's name.") @Nullable String bitmap,
+            @Schema(description = "Of DROP_BITMAP: the bitmap's id.") @Nullable String bitmapId,
+            @Schema(description = "What is wrong with it.") @Nullable String reason) {
+
+        static RepairBody of(RepairAction action) {
+            return switch (action) {
+                case RepairAction.FreeClusters(long clusters) ->
+                        new RepairBody(Action.FREE_CLUSTERS, clusters, null, null, null);
+                case RepairAction.DropBitmap(byte[] name, String reason) -> {
+                    Id id = Id.of(name);
+                    yield new RepairBody(
+                            Action.DROP_BITMAP, null, id.text(), id.toString(), reason);
+                }
+                case RepairAction.DropAllBitmaps(String reason) ->
+                        new RepairBody(Action.DROP_ALL_BITMAPS, null, null, null, reason);
+            };
+        }
+    }
 
     /// One thing that is wrong.
     @Schema(
@@ -66,7 +112,8 @@ record CheckBody(
         }
     }
 
-    static CheckBody of(Check.Report report) {
+    /// @param actions null where no repair was asked for
+    static CheckBody of(Check.Report report, @Nullable List<RepairAction> actions) {
         return new CheckBody(
                 report.consistent(),
                 report.complete(),
@@ -75,6 +122,7 @@ record CheckBody(
                 report.corruptions(),
                 report.leakedClusters(),
                 report.checkErrors(),
-                report.checkedClusters());
+                report.checkedClusters(),
+                actions == null ? null : actions.stream().map(RepairBody::of).toList());
     }
 }

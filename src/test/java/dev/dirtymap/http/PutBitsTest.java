@@ -86,7 +86,7 @@ class PutBitsTest {
             OutputStream out = socket.getOutputStream();
             out.write(
                     "PUT %s/bits HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: 2048\r\n\r\n"
-                                    .formatted(disk.bitmap("a"), TYPE)
+                            .formatted(disk.bitmap("a"), TYPE)
                             .getBytes(ISO_8859_1));
             out.write(new byte[2000]);
             out.flush();
