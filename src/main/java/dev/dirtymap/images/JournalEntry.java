@@ -61,7 +61,8 @@ record JournalEntry(Id image, FileVersion version, Sector sector) {
             if (lines.size() < 5
                     || lines.size() % 3 != 2
                     || !lines.getFirst().equals(FIRST)
-                    || !text.endsWith(end(text.substring(0, Math.max(0, text.lastIndexOf(LAST)))))) {
+                    || !text.endsWith(
+                            end(text.substring(0, Math.max(0, text.lastIndexOf(LAST)))))) {
                 throw new IOException("a journal is not one of this service");
             }
             List<JournalEntry> entries = new ArrayList<>();

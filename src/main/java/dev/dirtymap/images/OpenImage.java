@@ -212,7 +212,7 @@ public final class OpenImage {
             case INCONSISTENT, ORPHANED, UNSUPPORTED, CORRUPT ->
                     throw new BitmapUnusableException(id, bitmap);
         }
-        return new BitmapContent(this, bitmap, bitmap.reader(view.file()), view.version());
+        return new BitmapContent(this, bitmap, view);
     }
 
     /// Why a bitmap could not be found: there is none, or, where the directory is broken, nobody can tell.

@@ -1,6 +1,8 @@
 package dev.dirtymap.qcow2;
 
 import dev.dirtymap.qcow2.ChangeRefusedException.Kind;
+import dev.dirtymap.qcow2.HeaderCluster.Patch;
+import dev.dirtymap.qcow2.HeaderCluster.Switch;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
@@ -213,6 +215,58 @@ final class Allocator {
             file.read(blockOffset(index), ByteBuffer.wrap(blockBytes));
             loaded = index;
         }
+    }
+
+    /// Makes sure of the disk space for all that was chosen, before the first byte is written.
+    ///
+    /// @param switches the header's: a file that was copied with holes may have one there
+    void reserve(List<Switch> switches) throws IOException {
+        List<Run> reserved = new ArrayList<>();
+        try {
+            for (Run run : runs) {
+                reserved.add(run);
+                file.reserve(
+                        run.first() << header.clusterBits(), run.count() << header.clusterBits());
+            }
+            for (Switch step : switches) {
+                for (Patch patch : step.before()) {
+                    file.reserve(patch.offset(), patch.bytes().length);
+                }
+                file.reserve(step.sector().offset(), step.sector().bytes().length);
+            }
+        } catch (IOException e) {
+            giveBack(reserved);
+            throw e;
+        }
+    }
+
+    /// Gives back the space of clusters that nobody uses, if that works. What was left in one of them stays:
+    /// only what is zero anyway may become a hole.
+    private void giveBack(List<Run> unused) {
+        byte[] bytes = new byte[header.clusterSize()];
+        for (Run run : unused) {
+            for (long cluster = run.first(); cluster < run.end(); cluster++) {
+                long at = cluster << header.clusterBits();
+                try {
+                    Arrays.fill(bytes, (byte) 0);
+                    file.read(at, ByteBuffer.wrap(bytes));
+                    if (isZero(bytes)) {
+                        file.discard(at, bytes.length);
+                    }
+                } catch (IOException untold) {
+                    // It is unused all the same.
+                }
+            }
+        }
+    }
+
+    private static boolean isZero(byte[] bytes) {
+        for (byte b : bytes) {
+            if (b != 0) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /// Writes the new blocks and the new table, to which nothing points yet.

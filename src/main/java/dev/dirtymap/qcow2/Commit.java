@@ -67,7 +67,7 @@ public final class Commit {
         Commit commit = new Commit(draft);
         if (draft.isChanged()) {
             commit.plan();
-            commit.reserve();
+            commit.allocator.reserve(commit.switches);
             commit.write();
         }
         return commit;
@@ -139,6 +139,10 @@ public final class Commit {
     /// Chooses clusters and makes sure that everything fits.
     private void plan() throws ChangeRefusedException, IOException {
         BitmapDirectory old = draft.image().bitmaps();
+        if (old.isOrphaned()) {
+            planOrphaned();
+            return;
+        }
         for (int i = 0; i < old.count(); i++) {
             if (draft.entries().isRemoved(i)) {
                 use.leave(old.get(i), file, header);
@@ -164,7 +168,7 @@ public final class Commit {
     }
 
     private void planDirectory() throws ChangeRefusedException, IOException {
-        directorySize = directorySize();
+        directorySize = draft.entries().directorySize();
         if (directorySize > BitmapsExtension.MAX_DIRECTORY_SIZE) {
             throw new ChangeRefusedException(
                     Kind.LIMIT_EXCEEDED,
@@ -181,6 +185,30 @@ public final class Commit {
                     (long) header.refcountTableClusters() << header.clusterBits());
         }
         leaveDirectory();
+    }
+
+    /// The bitmaps are void, and what they used may be used by others by now. So no refcount is touched, and
+    /// entries that stay are written where they are, provided that nobody else is there: those that go come
+    /// last, so that the extension can leave them out by its size.
+    private void planOrphaned() throws ChangeRefusedException, IOException {
+        directorySize = draft.entries().directorySize();
+        List<Run> taken = List.of();
+        if (directorySize > 0) {
+            BitmapsExtension now =
+                    draft.image()
+                            .extensions()
+                            .last(HeaderExtension.Bitmaps.class)
+                            .map(BitmapsExtension::parse)
+                            .orElseThrow();
+            OrphanedDirectory.requireSmall(now.directorySize());
+            directory =
+                    new Run(
+                            now.directoryOffset() >>> header.clusterBits(),
+                            clusters(now.directorySize()));
+            taken = List.of(directory);
+        }
+        switches = switches();
+        use.count(file, header, draft.image().extensions(), taken);
     }
 
     /// Plans the table of a bitmap whose bits change.
@@ -207,23 +235,6 @@ public final class Commit {
                 .filter(now -> BitmapsExtension.check(now, header.clusterSize()) == null)
                 .map(BitmapsExtension::parse)
                 .ifPresent(now -> use.leave(now.directoryOffset(), now.directorySize()));
-    }
-
-    private long directorySize() throws IOException {
-        BitmapDirectory old = draft.image().bitmaps();
-        long size = 0;
-        for (int i = 0; i < old.count(); i++) {
-            DraftEntry entry = draft.entries().edited(i);
-            if (entry != null) {
-                size += entry.length();
-            } else if (!draft.entries().isRemoved(i)) {
-                size += old.length(i);
-            }
-        }
-        for (DraftEntry entry : draft.entries().added()) {
-            size += entry.length();
-        }
-        return size;
     }
 
     /// How the header comes to the new state.
@@ -256,8 +267,12 @@ public final class Commit {
         long known =
                 header.autoclearFeatures()
                         & ~Feature.unknown(Feature.Word.AUTOCLEAR, header.autoclearFeatures());
-        long valid = directory == null ? 0 : Feature.BITMAPS.mask();
-        return cluster.to(next, kept ? known : (known & ~Feature.BITMAPS.mask()) | valid);
+        boolean valid = directory != null && !draft.image().bitmaps().isOrphaned();
+        return cluster.to(
+                next,
+                kept
+                        ? known
+                        : (known & ~Feature.BITMAPS.mask()) | (valid ? Feature.BITMAPS.mask() : 0));
     }
 
     private Extension bitmapsExtension() {
@@ -265,56 +280,6 @@ public final class Commit {
                 new BitmapsExtension(
                         draft.entries().count(), directorySize, offset(required(directory)));
         return new Extension(HeaderExtension.BITMAPS, payload.toBytes());
-    }
-
-    /// Makes sure of the disk space, before the first byte is written.
-    private void reserve() throws IOException {
-        List<Run> reserved = new ArrayList<>();
-        try {
-            for (Run run : allocator.runs()) {
-                reserved.add(run);
-                file.reserve(offset(run), run.count() << header.clusterBits());
-            }
-            // A file that was copied with holes may have one where the header is to be written.
-            for (Switch step : switches) {
-                for (Patch patch : step.before()) {
-                    file.reserve(patch.offset(), patch.bytes().length);
-                }
-                file.reserve(step.sector().offset(), step.sector().bytes().length);
-            }
-        } catch (IOException e) {
-            giveBack(reserved);
-            throw e;
-        }
-    }
-
-    /// Gives back the space of clusters that nobody uses, if that works. What was left in one of them stays:
-    /// only what is zero anyway may become a hole.
-    private void giveBack(List<Run> runs) {
-        byte[] bytes = new byte[header.clusterSize()];
-        for (Run run : runs) {
-            for (long cluster = run.first(); cluster < run.end(); cluster++) {
-                long at = cluster << header.clusterBits();
-                try {
-                    Arrays.fill(bytes, (byte) 0);
-                    file.read(at, ByteBuffer.wrap(bytes));
-                    if (isZero(bytes)) {
-                        file.discard(at, bytes.length);
-                    }
-                } catch (IOException untold) {
-                    // It is unused all the same.
-                }
-            }
-        }
-    }
-
-    private static boolean isZero(byte[] bytes) {
-        for (byte b : bytes) {
-            if (b != 0) {
-                return false;
-            }
-        }
-        return true;
     }
 
     private void write() throws ChangeRefusedException, IOException {
@@ -369,6 +334,10 @@ public final class Commit {
 
     private void writeDirectory(Run run) throws IOException {
         BitmapDirectory old = draft.image().bitmaps();
+        if (old.isOrphaned()) {
+            file.write(offset(run), ByteBuffer.wrap(OrphanedDirectory.reordered(draft)));
+            return;
+        }
         long end = offset(run) + (run.count() << header.clusterBits());
         DirectoryOutput out = new DirectoryOutput(file, offset(run));
         for (int i = 0; i < old.count(); i++) {

@@ -53,6 +53,23 @@ final class DraftEntries {
         return added;
     }
 
+    /// Bytes of the directory that has all of them.
+    long directorySize() throws IOException {
+        long size = 0;
+        for (int i = 0; i < directory.count(); i++) {
+            DraftEntry entry = edited.get(i);
+            if (entry != null) {
+                size += entry.length();
+            } else if (!removed.get(i)) {
+                size += directory.length(i);
+            }
+        }
+        for (DraftEntry entry : added) {
+            size += entry.length();
+        }
+        return size;
+    }
+
     boolean contains(byte[] name) throws IOException {
         ByteBuffer key = ByteBuffer.wrap(name);
         return byName.containsKey(key) || (!gone.contains(key) && directory.find(name) >= 0);

@@ -164,6 +164,11 @@ final class HeaderCluster {
         if (direct != null) {
             return List.of(direct);
         }
+        if (header.version() < 3) {
+            throw new ChangeRefusedException(
+                    Kind.IMAGE_VERSION,
+                    "the image has version 2, whose header cannot be changed safely here");
+        }
         int mark = (Math.max(usedEnd(), target.end) + 7) & -8;
         int far = mark + MARK_LENGTH;
         int farName = nameAt == 0 ? 0 : far + listLength(next);
@@ -190,7 +195,9 @@ final class HeaderCluster {
             out.putLong(BACKING_OFFSET_AT, nameAt);
             out.put(nameAt, bytes, (int) header.backingFileOffset(), nameLength());
         }
-        out.putLong(AUTOCLEAR_AT, autoclear).putInt(HEADER_LENGTH_AT, at);
+        if (header.version() >= 3) {
+            out.putLong(AUTOCLEAR_AT, autoclear).putInt(HEADER_LENGTH_AT, at);
+        }
         out.position(at);
         for (Extension extension : list) {
             int padding = extension.length() - HEAD - extension.data().length;

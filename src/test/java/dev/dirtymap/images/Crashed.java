@@ -57,8 +57,7 @@ final class Crashed {
             List<Prepared> prepared = new ArrayList<>();
             for (Id id : ids) {
                 replace(locked, id);
-                prepared.add(
-                        new Prepared(locked.image(id), Commit.prepare(locked.draft(id))));
+                prepared.add(new Prepared(locked.image(id), Commit.prepare(locked.draft(id))));
             }
             Thread.sleep(TimeUnit.NANOSECONDS.toMillis(FileVersion.SETTLE_NANOS) + 1);
             List<JournalEntry> entries = new ArrayList<>();

@@ -11,25 +11,25 @@ import dev.dirtymap.testimages.QemuIo;
 import dev.dirtymap.testimages.StorageDaemon;
 import java.io.BufferedReader;
 import java.io.IOException;
-import java.util.stream.Stream;
-import java.util.stream.IntStream;
-import org.junit.jupiter.params.provider.Arguments;
-import java.nio.file.attribute.FileTime;
-import java.util.Random;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Random;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -104,11 +104,7 @@ class JournalTest {
     private static Stream<Arguments> moments() {
         return IntStream.rangeClosed(0, 3)
                 .boxed()
-                .flatMap(commits ->
-                        IMAGES.stream()
-                                .map(image ->
-                                        Arguments.of(
-                                                commits, image)));
+                .flatMap(commits -> IMAGES.stream().map(image -> Arguments.of(commits, image)));
     }
 
     @ParameterizedTest(name = "{0} commits were made, {1} is read")
@@ -198,8 +194,7 @@ class JournalTest {
             case "write" -> QemuIo.run(folder.resolve(image), "write 0 64k");
             default ->
                     Files.setLastModifiedTime(
-                            folder.resolve(image),
-                            FileTime.fromMillis(1_000_000));
+                            folder.resolve(image), FileTime.fromMillis(1_000_000));
         }
         requireUnfinished("another program has changed image '%s'".formatted(image));
         // The way out: an operator decides, and takes the journal away.
@@ -213,8 +208,7 @@ class JournalTest {
     @Test
     void whatBecameOfAFinishedImageDoesNotMatterAsLongAsItsSectorStands() throws Exception {
         Crashed.stop(folder, 1, IMAGES, () -> true);
-        Files.setLastModifiedTime(
-                folder.resolve("a.qcow2"), FileTime.fromMillis(1_000_000));
+        Files.setLastModifiedTime(folder.resolve("a.qcow2"), FileTime.fromMillis(1_000_000));
         assertThat(read("b.qcow2")).isEqualTo(NEW);
         assertThat(list("c.qcow2")).isEqualTo(NEW);
     }
@@ -232,7 +226,8 @@ class JournalTest {
 
     /// A journal is there whole or not at all; a damaged one stops whom it names, and nobody else.
     @ParameterizedTest
-    @ValueSource(strings = {"cut", "flipped", "another bit", "no end", "wrong sector", "wrong length"})
+    @ValueSource(
+            strings = {"cut", "flipped", "another bit", "no end", "wrong sector", "wrong length"})
     void aDamagedJournalStopsTheImagesThatItNames(String damage) throws Exception {
         Crashed.stop(folder, 1, IMAGES, () -> true);
         String text = Files.readString(journal());
@@ -274,17 +269,16 @@ class JournalTest {
         Files.createDirectory(folder.resolve(".dirtymap"));
         Files.writeString(folder.resolve(".dirtymap/transactions"), "in the way");
         List<Id> ids = IMAGES.stream().map(Crashed::id).toList();
-        assertThatThrownBy(
-                        () ->
-                                images.change(
-                                        ids,
-                                        List.of(),
-                                        locked -> {
-                                            for (Id id : ids) {
-                                                Crashed.replace(locked, id);
-                                            }
-                                        },
-                                        _ -> true))
+        assertThatThrownBy(() ->
+                        images.change(
+                                ids,
+                                List.of(),
+                                locked -> {
+                                    for (Id id : ids) {
+                                        Crashed.replace(locked, id);
+                                    }
+                                },
+                                _ -> true))
                 .isInstanceOf(IOException.class);
         Files.delete(folder.resolve(".dirtymap/transactions"));
         for (String image : IMAGES) {
@@ -338,9 +332,7 @@ class JournalTest {
                                 Integer.toString(commits)));
         command.addAll(IMAGES);
         Process owner =
-                new ProcessBuilder(command)
-                        .redirectError(ProcessBuilder.Redirect.INHERIT)
-                        .start();
+                new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
         try (BufferedReader output = owner.inputReader()) {
             String line = output.readLine();
             while (line != null && !line.equals("stopped")) {

@@ -90,8 +90,7 @@ class ChangeFaultTest {
 
     /// The numbers of the operations that fail.
     private static List<Integer> faults(int count) {
-        List<Integer> all =
-                new ArrayList<>(IntStream.rangeClosed(1, count).boxed().toList());
+        List<Integer> all = new ArrayList<>(IntStream.rangeClosed(1, count).boxed().toList());
         Collections.shuffle(all, new Random(SEED));
         return all.subList(0, Math.min(FAULTS, count)).stream().sorted().toList();
     }
@@ -108,8 +107,7 @@ class ChangeFaultTest {
         for (Operation operation : Operation.values()) {
             for (int n : faults(counter.count(operation))) {
                 for (Trouble trouble : Trouble.values()) {
-                    failures.add(
-                            run(new OverlayImageFile(base), change, operation, n, trouble));
+                    failures.add(run(new OverlayImageFile(base), change, operation, n, trouble));
                 }
             }
         }
@@ -134,8 +132,8 @@ class ChangeFaultTest {
         }
     }
 
-    private static void requireRight(
-            Failed failed, Seen before, Seen after, MemoryImageFile base) throws IOException {
+    private static void requireRight(Failed failed, Seen before, Seen after, MemoryImageFile base)
+            throws IOException {
         String name = failed.name + " in " + failed.step;
         Exception cause = failed.cause;
         assertThat(cause).as(name).isInstanceOf(IOException.class).hasMessageContaining("failed");

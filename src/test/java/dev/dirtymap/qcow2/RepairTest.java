@@ -28,7 +28,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// what they were.
 class RepairTest {
 
-    private static final List<Range> DIRTY = List.of(new Range(0, 65536, true), new Range(524288, 131072, true));
+    private static final List<Range> DIRTY =
+            List.of(new Range(0, 65536, true), new Range(524288, 131072, true));
 
     @TempDir private Path folder;
 
@@ -84,8 +85,8 @@ class RepairTest {
         assertThat(Files.readAllBytes(broken)).isEqualTo(before);
         assertThat(repair(true, false))
                 .hasSameSizeAs(one.affected())
-                .allSatisfy(action ->
-                        assertThat(action).isInstanceOf(RepairAction.DropBitmap.class));
+                .allSatisfy(
+                        action -> assertThat(action).isInstanceOf(RepairAction.DropBitmap.class));
 
         List<String> kept = new ArrayList<>(List.of("a", "b", "c"));
         for (int position : one.affected().reversed()) {

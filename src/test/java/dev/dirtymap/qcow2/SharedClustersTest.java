@@ -217,15 +217,14 @@ class SharedClustersTest {
         bytes.u16(refcountAt(at), 0);
         byte[] before = Files.readAllBytes(image);
         // Enough that a free cluster is not found in front of that one.
-        assertThatThrownBy(
-                        () ->
-                                Changes.change(
-                                        image,
-                                        draft -> {
-                                            for (int i = 0; i < 30; i++) {
-                                                draft.create(name("new" + i), null, true, null);
-                                            }
-                                        }))
+        assertThatThrownBy(() ->
+                        Changes.change(
+                                image,
+                                draft -> {
+                                    for (int i = 0; i < 30; i++) {
+                                        draft.create(name("new" + i), null, true, null);
+                                    }
+                                }))
                 .isInstanceOfSatisfying(
                         ChangeRefusedException.class,
                         refused ->
