@@ -1,8 +1,6 @@
 package dev.dirtymap.qcow2;
 
 import dev.dirtymap.qcow2.ChangeRefusedException.Kind;
-import dev.dirtymap.qcow2.HeaderCluster.Patch;
-import dev.dirtymap.qcow2.HeaderCluster.Switch;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
@@ -218,25 +216,16 @@ final class Allocator {
     }
 
     /// Makes sure of the disk space for all that was chosen, before the first byte is written.
-    ///
-    /// @param switches the header's: a file that was copied with holes may have one there
-    void reserve(List<Switch> switches) throws IOException {
-        List<Run> reserved = new ArrayList<>();
-        try {
-            for (Run run : runs) {
-                reserved.add(run);
+    void reserve() throws IOException {
+        for (int i = 0; i < runs.size(); i++) {
+            Run run = runs.get(i);
+            try {
                 file.reserve(
                         run.first() << header.clusterBits(), run.count() << header.clusterBits());
+            } catch (IOException e) {
+                giveBack(runs.subList(0, i + 1));
+                throw e;
             }
-            for (Switch step : switches) {
-                for (Patch patch : step.before()) {
-                    file.reserve(patch.offset(), patch.bytes().length);
-                }
-                file.reserve(step.sector().offset(), step.sector().bytes().length);
-            }
-        } catch (IOException e) {
-            giveBack(reserved);
-            throw e;
         }
     }
 
@@ -244,13 +233,14 @@ final class Allocator {
     /// only what is zero anyway may become a hole.
     private void giveBack(List<Run> unused) {
         byte[] bytes = new byte[header.clusterSize()];
+        byte[] zeros = new byte[header.clusterSize()];
         for (Run run : unused) {
             for (long cluster = run.first(); cluster < run.end(); cluster++) {
                 long at = cluster << header.clusterBits();
                 try {
                     Arrays.fill(bytes, (byte) 0);
                     file.read(at, ByteBuffer.wrap(bytes));
-                    if (isZero(bytes)) {
+                    if (Arrays.equals(bytes, zeros)) {
                         file.discard(at, bytes.length);
                     }
                 } catch (IOException untold) {
@@ -258,15 +248,6 @@ final class Allocator {
                 }
             }
         }
-    }
-
-    private static boolean isZero(byte[] bytes) {
-        for (byte b : bytes) {
-            if (b != 0) {
-                return false;
-            }
-        }
-        return true;
     }
 
     /// Writes the new blocks and the new table, to which nothing points yet.

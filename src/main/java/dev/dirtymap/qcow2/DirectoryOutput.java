@@ -2,8 +2,10 @@ package dev.dirtymap.qcow2;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
-/// Writes directory entries one after the other.
+/// Writes a bitmap directory, entry after entry.
 final class DirectoryOutput {
 
     private static final int PIECE = 64 << 10;
@@ -17,7 +19,57 @@ final class DirectoryOutput {
         this.at = at;
     }
 
-    void put(byte[] entry) throws IOException {
+    /// Writes the whole directory, and zeros behind it.
+    ///
+    /// @param tables of the bitmaps whose bits change
+    /// @param length bytes of the directory's clusters
+    void write(BitmapsDraft draft, Map<DraftEntry, TablePlan> tables, long length)
+            throws IOException {
+        BitmapDirectory old = draft.image().bitmaps();
+        if (old.isOrphaned()) {
+            file.write(at, ByteBuffer.wrap(OrphanedDirectory.reordered(draft)));
+            return;
+        }
+        long end = at + length;
+        for (int i = 0; i < old.count(); i++) {
+            DraftEntry entry = draft.entries().edited(i);
+            if (entry != null) {
+                put(bytes(draft, entry, tables.get(entry)));
+            } else if (!draft.entries().isRemoved(i)) {
+                put(old.raw(i));
+            }
+        }
+        for (DraftEntry entry : draft.entries().added()) {
+            put(bytes(draft, entry, tables.get(entry)));
+        }
+        fill(end);
+    }
+
+    private static byte[] bytes(BitmapsDraft draft, DraftEntry entry, @Nullable TablePlan table) {
+        Bitmap stored = entry.stored;
+        long tableOffset;
+        if (table != null) {
+            tableOffset = table.tableOffset();
+        } else if (stored != null) {
+            tableOffset = stored.entry().tableOffset();
+        } else {
+            throw new IllegalStateException("a new bitmap has a new table");
+        }
+        ByteBuffer bytes = ByteBuffer.allocate(entry.length());
+        new DirectoryEntry(
+                        0,
+                        tableOffset,
+                        draft.geometry(entry).tableSize(),
+                        entry.enabled ? DirectoryEntry.AUTO : 0,
+                        1,
+                        entry.granularityBits,
+                        entry.name.length,
+                        0)
+                .write(bytes);
+        return bytes.put(entry.name).array();
+    }
+
+    private void put(byte[] entry) throws IOException {
         for (int from = 0; from < entry.length; ) {
             if (!piece.hasRemaining()) {
                 flush();
@@ -29,7 +81,7 @@ final class DirectoryOutput {
     }
 
     /// Ends with zeros, whatever was in the cluster.
-    void fill(long end) throws IOException {
+    private void fill(long end) throws IOException {
         while (at + piece.position() < end) {
             if (!piece.hasRemaining()) {
                 flush();
