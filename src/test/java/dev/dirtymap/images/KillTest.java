@@ -212,20 +212,22 @@ class KillTest {
         }
         Random random = new Random(SEED);
         int journals = 0;
+        Files.createDirectories(folder.resolve(".dirtymap").resolve("transactions"));
         ServiceProcess service = start();
         try {
             prepare(new Images(new ImagesProperties(folder, Duration.ofSeconds(30))));
             for (int kill = 0; kill < KILLS; kill++) {
                 int port = service.client().port();
-                // Starts as a replica meanwhile, and has to clear up.
+                // Is there when the other one dies, and has to clear up.
                 ServiceProcess replica = start();
+                Client next = replica.client();
                 AtomicBoolean done = new AtomicBoolean();
                 List<Thread> threads = new ArrayList<>();
                 for (Changer changer : changers) {
                     threads.add(Thread.ofPlatform().start(() -> changer.run(port, done)));
                 }
-                Client next = replica.client();
-                Thread.sleep(random.nextInt(500));
+                awaitAnswers(20 + random.nextInt(100));
+                Thread.sleep(random.nextInt(20));
                 service.kill();
                 service.close();
                 service = replica;
@@ -257,6 +259,15 @@ class KillTest {
                     cut.get(),
                     doneAllTheSame.get(),
                     journals);
+        }
+    }
+
+    /// Waits until so many more changes were answered; on a slow machine, for some seconds only.
+    private void awaitAnswers(int more) throws InterruptedException {
+        int enough = acknowledged.get() + more;
+        long end = System.nanoTime() + 10_000_000_000L;
+        while (acknowledged.get() < enough && System.nanoTime() < end && wrong.isEmpty()) {
+            Thread.sleep(1);
         }
     }
 
