@@ -54,6 +54,8 @@ class FullDiskTest {
         assertThat(result.stdout()).contains("one image", "two images");
     }
 
+    /// What the other process does.
+    ///
     /// @param arguments the folder
     public static void main(String[] arguments) throws Exception {
         Path folder = Path.of(arguments[0]);
@@ -132,7 +134,9 @@ class FullDiskTest {
                         locked.draft(id)
                                 .mark(
                                         bitmap.getBytes(UTF_8),
-                                        List.of(new Extent(0, 512, true), new Extent(32 << 20, 512, true)),
+                                        List.of(
+                                                new Extent(0, 512, true),
+                                                new Extent(32 << 20, 512, true)),
                                         true,
                                         null);
                     }

@@ -113,7 +113,8 @@ class KillTest {
                         """
                         {"image":"%s","operations":[
                         {"op":"CREATE","bitmap":"t%d.%d","granularity":65536},
-                        {"op":"DELETE","bitmap":"t%d.%d"}]}"""
+                        {"op":"DELETE","bitmap":"t%d.%d"}]}\
+                        """
                                 .formatted(
                                         image(i), number, transactions + 1, number, transactions));
             }
@@ -125,18 +126,15 @@ class KillTest {
             String before = "s%d.%d".formatted(number, singles);
             String after = "s%d.%d".formatted(number, singles + 1);
             return random.nextBoolean()
-                    ? ask(
-                            port,
-                            "PATCH",
-                            bitmaps + before,
-                            "{\"name\":\"%s\"}".formatted(after))
+                    ? ask(port, "PATCH", bitmaps + before, "{\"name\":\"%s\"}".formatted(after))
                     : ask(
                             port,
                             "POST",
                             "/v1/images/%s/transactions".formatted(home()),
                             """
                             {"operations":[{"op":"COPY","bitmap":"%s","name":"%s"},
-                            {"op":"DELETE","bitmap":"%s"}]}"""
+                            {"op":"DELETE","bitmap":"%s"}]}\
+                            """
                                     .formatted(before, after, before));
         }
 
@@ -146,7 +144,8 @@ class KillTest {
             HttpResponse<String> answer =
                     HTTP.send(
                             HttpRequest.newBuilder(
-                                            URI.create("http://127.0.0.1:%d%s".formatted(port, path)))
+                                            URI.create(
+                                                    "http://127.0.0.1:%d%s".formatted(port, path)))
                                     .timeout(Duration.ofSeconds(60))
                                     .header("Content-Type", "application/json")
                                     .method(method, BodyPublishers.ofString(body))
@@ -288,16 +287,14 @@ class KillTest {
                         for (int client = 0; client < CLIENTS; client++) {
                             locked.draft(id)
                                     .create(
-                                            "t%d.0".formatted(client).getBytes(
-                                                    UTF_8),
+                                            "t%d.0".formatted(client).getBytes(UTF_8),
                                             65536L,
                                             true,
                                             null);
                             if (client % IMAGES == index) {
                                 locked.draft(id)
                                         .create(
-                                                "s%d.0".formatted(client).getBytes(
-                                                        UTF_8),
+                                                "s%d.0".formatted(client).getBytes(UTF_8),
                                                 null,
                                                 true,
                                                 null);
@@ -341,8 +338,7 @@ class KillTest {
             String name = bitmap.path("name").asString();
             int dot = name.indexOf('.');
             Integer twice =
-                    numbers.put(
-                            name.substring(0, dot), Integer.parseInt(name.substring(dot + 1)));
+                    numbers.put(name.substring(0, dot), Integer.parseInt(name.substring(dot + 1)));
             assertThat(twice).as("half done: %s", name).isNull();
         }
         return numbers;

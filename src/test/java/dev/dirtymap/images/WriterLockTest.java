@@ -106,8 +106,7 @@ class WriterLockTest {
         "reader, bitmap, false",
         "reader, qemu-io, false"
     })
-    void programsFindOurLocksAsQemusOwn(String as, String program, boolean works)
-            throws Exception {
+    void programsFindOurLocksAsQemusOwn(String as, String program, boolean works) throws Exception {
         boolean writer = as.equals("writer");
         patient.change(
                 writer ? List.of(ID) : List.of(),
@@ -145,7 +144,8 @@ class WriterLockTest {
                     readerRefused,
                     () -> hasty.change(List.of(), List.of(ID), _ -> {}, locked -> locked.view(ID)));
             if (node.equals("force-share")) {
-                // As for any program that looks at what others change, what it has in memory is void.
+                // As for any program that looks at what others change, what it has in memory is
+                // void.
                 daemon.kill();
             } else {
                 daemon.closeNode("disk");
@@ -186,15 +186,12 @@ class WriterLockTest {
                 locked -> {
                     // From another thread: the lock is no matter of the thread that has it.
                     try (ExecutorService thread = Executors.newSingleThreadExecutor()) {
-                        Future<Integer> other =
-                                thread.submit(() -> toggle(hasty, ID, "a", false));
+                        Future<Integer> other = thread.submit(() -> toggle(hasty, ID, "a", false));
                         assertThatThrownBy(other::get)
                                 .cause()
                                 .isInstanceOfSatisfying(
                                         ImageLockedException.class,
-                                        e ->
-                                                assertThat(e.holder())
-                                                        .isEqualTo(Holder.SERVICE));
+                                        e -> assertThat(e.holder()).isEqualTo(Holder.SERVICE));
                     }
                 },
                 _ -> true);
