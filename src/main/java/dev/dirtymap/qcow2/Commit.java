@@ -341,8 +341,7 @@ public final class Commit {
             table.write();
         }
         if (directory != null) {
-            new DirectoryOutput(file, offset(directory))
-                    .write(draft, tables, directory.count() << header.clusterBits());
+            new DirectoryOutput(file, offset(directory)).write(draft, tables);
         }
         new RefcountUpdate(file, header).apply(allocator.runs(), (_, _) -> 1);
         allocator.writeRefcounts();

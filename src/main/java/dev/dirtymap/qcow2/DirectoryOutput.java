@@ -19,18 +19,15 @@ final class DirectoryOutput {
         this.at = at;
     }
 
-    /// Writes the whole directory, and zeros behind it.
+    /// Writes the whole directory.
     ///
     /// @param tables of the bitmaps whose bits change
-    /// @param length bytes of the directory's clusters
-    void write(BitmapsDraft draft, Map<DraftEntry, TablePlan> tables, long length)
-            throws IOException {
+    void write(BitmapsDraft draft, Map<DraftEntry, TablePlan> tables) throws IOException {
         BitmapDirectory old = draft.image().bitmaps();
         if (old.isOrphaned()) {
             file.write(at, ByteBuffer.wrap(OrphanedDirectory.reordered(draft)));
             return;
         }
-        long end = at + length;
         for (int i = 0; i < old.count(); i++) {
             DraftEntry entry = draft.entries().edited(i);
             if (entry != null) {
@@ -42,7 +39,11 @@ final class DirectoryOutput {
         for (DraftEntry entry : draft.entries().added()) {
             put(bytes(draft, entry, tables.get(entry)));
         }
-        fill(end);
+        // Whole sectors; what follows in the last cluster means nothing.
+        while (piece.position() % HeaderCluster.SECTOR != 0) {
+            piece.put((byte) 0);
+        }
+        flush();
     }
 
     private static byte[] bytes(BitmapsDraft draft, DraftEntry entry, @Nullable TablePlan table) {
@@ -78,17 +79,6 @@ final class DirectoryOutput {
             piece.put(entry, from, count);
             from += count;
         }
-    }
-
-    /// Ends with zeros, whatever was in the cluster.
-    private void fill(long end) throws IOException {
-        while (at + piece.position() < end) {
-            if (!piece.hasRemaining()) {
-                flush();
-            }
-            piece.put((byte) 0);
-        }
-        flush();
     }
 
     private void flush() throws IOException {
