@@ -39,7 +39,7 @@ import tools.jackson.databind.JsonNode;
 /// image, all replaced by one transaction over all images, and `s<client>.<n>` in one image.
 class KillTest {
 
-    private static final int KILLS = Integer.getInteger("dirtymap.kills", 6);
+    private static final int KILLS = Integer.getInteger("dirtymap.kills", 4);
     private static final long SEED = Long.getLong("dirtymap.kill.seed", 20_261_123);
 
     private static final int CLIENTS = 32;
