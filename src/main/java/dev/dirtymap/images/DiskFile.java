@@ -60,7 +60,8 @@ final class DiskFile implements ImageFile {
         file.punch(offset, length);
     }
 
-    private static IOException told(IOException failure) {
+    /// A failure for want of space by its own name, others as they are.
+    static IOException told(IOException failure) {
         if (!ErrnoException.isNoSpace(failure)) {
             return failure;
         }

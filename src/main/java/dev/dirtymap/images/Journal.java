@@ -1,5 +1,6 @@
 package dev.dirtymap.images;
 
+import dev.dirtymap.images.ImageLockedException.Holder;
 import dev.dirtymap.images.LockedImages.Prepared;
 import dev.dirtymap.posix.FolderEntry;
 import dev.dirtymap.posix.PosixFile;
@@ -35,6 +36,9 @@ final class Journal {
     private static final String FOLDER = ".dirtymap/transactions";
     private static final String SUFFIX = ".journal";
 
+    /// Far more than the images of any request take.
+    private static final int MAX_SIZE = 16 << 20;
+
     private final RootFolder root;
 
     Journal(RootFolder root) {
@@ -53,12 +57,38 @@ final class Journal {
             }
         }
         byte[] path = path(UUID.randomUUID() + SUFFIX);
-        root.createFolders(FOLDER.getBytes(StandardCharsets.UTF_8));
-        root.replaceFile(path, JournalEntry.write(entries));
+        try {
+            root.createFolders(FOLDER.getBytes(StandardCharsets.UTF_8));
+            root.replaceFile(path, JournalEntry.write(entries));
+        } catch (IOException e) {
+            if (!isGone(path)) {
+                throw new OutcomeUnknownException(entries.getFirst().image(), e);
+            }
+            prepared.forEach(one -> one.commit().abandon());
+            throw DiskFile.told(e);
+        }
         for (Prepared one : prepared) {
             LockedImages.commit(one);
         }
-        root.delete(path);
+        if (!isGone(path)) {
+            LOG.warn(
+                    "the transaction {} was finished, but its journal cannot be deleted",
+                    new String(path, StandardCharsets.UTF_8));
+        }
+    }
+
+    /// Takes a journal away.
+    ///
+    /// @return whether that is sure
+    private boolean isGone(byte[] path) {
+        try {
+            root.delete(path);
+            return true;
+        } catch (NoSuchFileException never) {
+            return true;
+        } catch (IOException e) {
+            return false;
+        }
     }
 
     /// Finishes what was cut short and concerns any of these images.
@@ -67,15 +97,10 @@ final class Journal {
     /// @throws TransactionUnfinishedException if that would take guessing
     void recover(List<Id> images, long deadline) throws ImageException, IOException {
         for (String name : pending()) {
-            List<JournalEntry> entries = read(name);
-            if (entries == null) {
-                continue;
-            }
-            for (Id image : images) {
-                if (entries.stream().anyMatch(entry -> entry.image().equals(image))) {
-                    finish(name, image, deadline);
-                    break;
-                }
+            Found found = read(name);
+            Id concerned = found == null ? null : found.firstOf(images);
+            if (concerned != null) {
+                finish(name, concerned, deadline);
             }
         }
     }
@@ -83,9 +108,8 @@ final class Journal {
     /// Whether any journal speaks of these images.
     boolean concerns(List<Id> images) throws IOException {
         for (String name : pending()) {
-            List<JournalEntry> entries = read(name);
-            if (entries != null
-                    && entries.stream().anyMatch(entry -> images.contains(entry.image()))) {
+            Found found = read(name);
+            if (found != null && found.firstOf(images) != null) {
                 return true;
             }
         }
@@ -94,19 +118,40 @@ final class Journal {
 
     /// The journals that cannot be finished, as paths below the root with the reason.
     List<String> unfinished() throws IOException {
-        List<String> found = new ArrayList<>();
+        List<String> unfinished = new ArrayList<>();
         for (String name : pending()) {
-            List<JournalEntry> entries = read(name);
-            if (entries == null) {
+            Found found = read(name);
+            if (found == null) {
+                continue;
+            }
+            if (found.images.isEmpty()) {
+                unfinished.add("%s/%s: %s".formatted(FOLDER, name, found.damage));
                 continue;
             }
             try {
-                finish(name, entries.getFirst().image(), System.nanoTime());
+                finish(name, found.images.getFirst(), System.nanoTime());
+            } catch (ImageLockedException e) {
+                // One of ours is at work, and will be done in a moment.
+                if (e.holder() != Holder.SERVICE) {
+                    unfinished.add(FOLDER + '/' + name + ": " + e.getMessage());
+                }
             } catch (ImageException e) {
-                found.add(FOLDER + '/' + name + ": " + e.getMessage());
+                unfinished.add(FOLDER + '/' + name + ": " + e.getMessage());
             }
         }
-        return found;
+        return unfinished;
+    }
+
+    /// What a journal says.
+    ///
+    /// @param entries none if it is damaged
+    /// @param images that it speaks of, as far as that can be told
+    /// @param damage why it cannot be followed; null if it can
+    private record Found(List<JournalEntry> entries, List<Id> images, @Nullable String damage) {
+
+        @Nullable Id firstOf(List<Id> candidates) {
+            return candidates.stream().filter(images::contains).findFirst().orElse(null);
+        }
     }
 
     private List<String> pending() throws IOException {
@@ -123,24 +168,40 @@ final class Journal {
     }
 
     /// Null if it is gone: whoever wrote it has finished.
-    private @Nullable List<JournalEntry> read(String name) throws IOException {
+    ///
+    /// Ours is there whole or not at all. One that is damaged all the same stops the images that it still
+    /// names, and no others.
+    private @Nullable Found read(String name) throws IOException {
+        String text;
         try (PosixFile file = root.openFile(path(name), false)) {
-            ByteBuffer bytes = ByteBuffer.allocate(Math.toIntExact(file.channel().size()));
+            long size = file.channel().size();
+            ByteBuffer bytes = ByteBuffer.allocate((int) Math.min(size, MAX_SIZE));
             while (bytes.hasRemaining() && file.channel().read(bytes, bytes.position()) >= 0) {
                 // Goes on where it stopped.
             }
-            return JournalEntry.read(new String(bytes.array(), StandardCharsets.UTF_8));
+            text = new String(bytes.array(), StandardCharsets.UTF_8);
         } catch (NoSuchFileException gone) {
             return null;
+        }
+        try {
+            List<JournalEntry> entries = JournalEntry.read(text);
+            return new Found(entries, entries.stream().map(JournalEntry::image).toList(), null);
+        } catch (IOException damaged) {
+            return new Found(
+                    List.of(), JournalEntry.named(text), String.valueOf(damaged.getMessage()));
         }
     }
 
     private void finish(String name, Id image, long deadline) throws ImageException, IOException {
-        List<JournalEntry> entries = read(name);
-        if (entries == null) {
+        Found found = read(name);
+        if (found == null) {
             return;
         }
-        List<Id> ids = entries.stream().map(JournalEntry::image).toList();
+        if (found.damage != null) {
+            throw new TransactionUnfinishedException(image, FOLDER + '/' + name, found.damage);
+        }
+        List<JournalEntry> entries = found.entries;
+        List<Id> ids = found.images;
         try (LockedImages locked = lock(name, image, ids, deadline)) {
             // Whoever wrote it may have been waited for.
             if (read(name) == null) {

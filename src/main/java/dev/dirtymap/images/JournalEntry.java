@@ -6,6 +6,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.zip.CRC32C;
 
 /// What a journal says of one image. A journal is text, so that an operator can read it:
 ///
@@ -15,7 +16,7 @@ import java.util.List;
 /// before <1024 hex digits>
 /// after <1024 hex digits>
 /// … three lines for each image
-/// end
+/// end <CRC-32C of all lines before, 8 hex digits>
 /// ```
 ///
 /// @param image which one
@@ -24,7 +25,8 @@ import java.util.List;
 record JournalEntry(Id image, FileVersion version, Sector sector) {
 
     private static final String FIRST = "dirtymap transaction 1";
-    private static final String LAST = "end";
+    private static final String LAST = "end ";
+    private static final int SECTOR = 512;
 
     static byte[] write(List<JournalEntry> entries) {
         HexFormat hex = HexFormat.of();
@@ -43,17 +45,24 @@ record JournalEntry(Id image, FileVersion version, Sector sector) {
                                     hex.formatHex(entry.sector.before()),
                                     hex.formatHex(entry.sector.after())));
         }
-        return text.append(LAST).append('\n').toString().getBytes(StandardCharsets.UTF_8);
+        return text.append(end(text.toString())).toString().getBytes(StandardCharsets.UTF_8);
+    }
+
+    private static String end(String before) {
+        CRC32C checksum = new CRC32C();
+        checksum.update(before.getBytes(StandardCharsets.UTF_8));
+        return "%s%08x\n".formatted(LAST, checksum.getValue());
     }
 
     /// @throws IOException if it is not such a text
     static List<JournalEntry> read(String text) throws IOException {
         try {
             List<String> lines = text.lines().toList();
-            if (!lines.getFirst().equals(FIRST)
-                    || !lines.getLast().equals(LAST)
+            if (lines.size() < 5
                     || lines.size() % 3 != 2
-                    || lines.size() < 5) {
+                    || !lines.getFirst().equals(FIRST)
+                    || !text.endsWith(
+                            end(text.substring(0, Math.max(0, text.lastIndexOf(LAST)))))) {
                 throw new IOException("a journal is not one of this service");
             }
             List<JournalEntry> entries = new ArrayList<>();
@@ -68,7 +77,7 @@ record JournalEntry(Id image, FileVersion version, Sector sector) {
                                         Long.parseLong(image[4]),
                                         Long.parseLong(image[5])),
                                 new Sector(
-                                        Long.parseLong(image[6]),
+                                        offset(image[6]),
                                         bytes("before ", lines.get(i + 1)),
                                         bytes("after ", lines.get(i + 2)))));
             }
@@ -78,10 +87,39 @@ record JournalEntry(Id image, FileVersion version, Sector sector) {
         }
     }
 
+    private static long offset(String word) {
+        long offset = Long.parseLong(word);
+        if (offset < 0 || offset % SECTOR != 0) {
+            throw new IllegalArgumentException("there is no sector at " + offset);
+        }
+        return offset;
+    }
+
+    /// The images that a text speaks of which need not be whole, as far as that can be told.
+    static List<Id> named(String text) {
+        List<Id> named = new ArrayList<>();
+        for (String line : text.lines().toList()) {
+            String[] words = line.split(" ", -1);
+            if (words.length > 2 && words[0].equals("image")) {
+                try {
+                    named.add(Id.parse(words[1]));
+                } catch (IllegalArgumentException damaged) {
+                    // Which image it was cannot be told.
+                }
+            }
+        }
+        return named;
+    }
+
     private static byte[] bytes(String label, String line) {
         if (!line.startsWith(label)) {
             throw new IllegalArgumentException("a line must start with " + label);
         }
-        return HexFormat.of().parseHex(line, label.length(), line.length());
+        byte[] bytes = HexFormat.of().parseHex(line, label.length(), line.length());
+        if (bytes.length != SECTOR) {
+            throw new IllegalArgumentException(
+                    "a sector must have %d bytes but had %d".formatted(SECTOR, bytes.length));
+        }
+        return bytes;
     }
 }

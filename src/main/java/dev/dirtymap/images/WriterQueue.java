@@ -4,6 +4,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -11,11 +12,21 @@ import java.util.concurrent.locks.ReentrantLock;
 /// the first of them asks for the locks that other processes see.
 final class WriterQueue {
 
-    /// How long a writer that follows another one leaves the image to others, who ask every few milliseconds:
-    /// readers, and writers of other processes.
+    /// How long after a writer the next one leaves the image to others, who ask every few milliseconds:
+    /// readers, and writers of other processes. Without it one client that changes an image again and again
+    /// would keep all of them out.
     private static final long COURTESY_NANOS = TimeUnit.MILLISECONDS.toNanos(4);
 
     private record Key(long device, long inode) {}
+
+    /// When a turn ended last, in `System.nanoTime`, for one image or several that share a place.
+    private static final AtomicLongArray ENDED = new AtomicLongArray(1024);
+
+    static {
+        for (int i = 0; i < ENDED.length(); i++) {
+            ENDED.set(i, System.nanoTime() - 3 * COURTESY_NANOS);
+        }
+    }
 
     private static final Map<Key, WriterQueue> QUEUES = new HashMap<>();
 
@@ -40,19 +51,25 @@ final class WriterQueue {
             queue.members++;
         }
         boolean entered = false;
-        boolean waited = !queue.turn.tryLock();
         try {
-            entered = !waited || queue.await(deadline);
+            entered = queue.await(deadline);
         } finally {
             if (!entered) {
                 queue.quit();
             }
         }
-        if (waited && entered) {
-            LockSupport.parkNanos(
-                    COURTESY_NANOS + ThreadLocalRandom.current().nextLong(COURTESY_NANOS));
+        if (entered) {
+            long courtesy = COURTESY_NANOS + ThreadLocalRandom.current().nextLong(COURTESY_NANOS);
+            long since = System.nanoTime() - ENDED.get(place(queue.key));
+            if (since < courtesy) {
+                LockSupport.parkNanos(courtesy - since);
+            }
         }
         return entered;
+    }
+
+    private static int place(Key key) {
+        return key.hashCode() & (ENDED.length() - 1);
     }
 
     private boolean await(long deadline) {
@@ -61,6 +78,7 @@ final class WriterQueue {
             while (true) {
                 try {
                     long left = deadline - System.nanoTime();
+                    // Unlike the one without a time, this never overtakes those who wait.
                     return turn.tryLock(Math.max(0, left), TimeUnit.NANOSECONDS);
                 } catch (InterruptedException e) {
                     interrupted = true;
@@ -82,6 +100,7 @@ final class WriterQueue {
         if (queue == null) {
             throw new IllegalStateException("a turn ends after it began");
         }
+        ENDED.set(place(queue.key), System.nanoTime());
         queue.turn.unlock();
         queue.quit();
     }
