@@ -65,8 +65,11 @@ public final class Commit {
         Commit commit = new Commit(draft);
         if (draft.isChanged()) {
             commit.plan();
-            commit.reserve();
-            commit.write();
+            // What was said may come to what is there, as when a bitmap is made and deleted.
+            if (!commit.switches.isEmpty()) {
+                commit.reserve();
+                commit.write();
+            }
         }
         return commit;
     }

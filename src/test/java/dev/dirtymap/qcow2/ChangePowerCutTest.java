@@ -13,6 +13,7 @@ import dev.dirtymap.testimages.QemuImg;
 import dev.dirtymap.testimages.QemuIo;
 import dev.dirtymap.testimages.QemuJudge;
 import dev.dirtymap.testimages.RecordingImageFile;
+import dev.dirtymap.testimages.StorageDaemon;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -150,7 +151,7 @@ class ChangePowerCutTest {
     }
 
     /// What anybody can see of the bitmaps.
-    private record Seen(Map<String, QemuJudge.LoadedBitmap> inQemu, Ours ours) {}
+    private record Seen(Map<String, StorageDaemon.LoadedBitmap> inQemu, Ours ours) {}
 
     /// What we see: with each name its extents, flags and reference point.
     private record Ours(BitmapsState state, Map<String, String> bitmaps) {}

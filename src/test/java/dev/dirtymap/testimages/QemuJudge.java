@@ -3,7 +3,6 @@ package dev.dirtymap.testimages;
 import dev.dirtymap.qcow2.ImageFile;
 import java.nio.file.Path;
 import java.util.Map;
-import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -34,25 +33,12 @@ public final class QemuJudge implements AutoCloseable {
     ///
     /// @param refusal why it does not open it, or null
     /// @param bitmaps that it loads, by name; none if it does not open the image
-    public record Verdict(@Nullable String refusal, Map<String, LoadedBitmap> bitmaps) {
+    public record Verdict(@Nullable String refusal, Map<String, StorageDaemon.LoadedBitmap> bitmaps) {
 
         public Verdict {
             bitmaps = Map.copyOf(bitmaps);
         }
     }
-
-    /// A bitmap that QEMU has loaded. Two with the same content are equal.
-    ///
-    /// @param granularity in bytes
-    /// @param inconsistent whether it was in use when its writer died; then its content is unknown
-    /// @param dirtyBytes as QEMU counts them: whole granules
-    /// @param sha256 of the bits in memory; empty if inconsistent
-    public record LoadedBitmap(
-            long granularity,
-            boolean enabled,
-            boolean inconsistent,
-            long dirtyBytes,
-            String sha256) {}
 
     /// Starts QEMU.
     ///
@@ -76,17 +62,7 @@ public final class QemuJudge implements AutoCloseable {
         if (!reply.has("return")) {
             return new Verdict(reply.at("/error/desc").asString(), Map.of());
         }
-        Map<String, LoadedBitmap> bitmaps = new TreeMap<>();
-        JsonNode nodes =
-                daemon.execute(
-                        "query-named-block-nodes", StorageDaemon.arguments().put("flat", true));
-        for (JsonNode node : nodes) {
-            if (node.path("node-name").asString().equals(NODE)) {
-                for (JsonNode bitmap : node.path("dirty-bitmaps")) {
-                    bitmaps.put(bitmap.path("name").asString(), loaded(bitmap));
-                }
-            }
-        }
+        Map<String, StorageDaemon.LoadedBitmap> bitmaps = daemon.bitmaps(NODE);
         daemon.closeNode(NODE);
         return new Verdict(null, bitmaps);
     }
@@ -95,26 +71,6 @@ public final class QemuJudge implements AutoCloseable {
     public QemuImg.CheckResult check(OverlayImageFile state) {
         file.show(state);
         return qemuImg.check(name);
-    }
-
-    private LoadedBitmap loaded(JsonNode bitmap) {
-        boolean inconsistent = bitmap.path("inconsistent").asBoolean(false);
-        String sha256 =
-                inconsistent
-                        ? ""
-                        : daemon.execute(
-                                        "x-debug-block-dirty-bitmap-sha256",
-                                        StorageDaemon.arguments()
-                                                .put("node", NODE)
-                                                .put("name", bitmap.path("name").asString()))
-                                .path("sha256")
-                                .asString();
-        return new LoadedBitmap(
-                bitmap.path("granularity").asLong(),
-                bitmap.path("recording").asBoolean(),
-                inconsistent,
-                bitmap.path("count").asLong(),
-                sha256);
     }
 
     @Override

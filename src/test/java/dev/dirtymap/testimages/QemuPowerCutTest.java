@@ -2,7 +2,7 @@ package dev.dirtymap.testimages;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.dirtymap.testimages.QemuJudge.LoadedBitmap;
+import dev.dirtymap.testimages.StorageDaemon.LoadedBitmap;
 import dev.dirtymap.testimages.QemuJudge.Verdict;
 import java.io.IOException;
 import java.nio.ByteBuffer;
