@@ -1,8 +1,10 @@
 package dev.dirtymap.http;
 
 import dev.dirtymap.images.Id;
+import dev.dirtymap.images.ImageView;
 import dev.dirtymap.qcow2.Bitmap;
 import dev.dirtymap.qcow2.BitmapState;
+import dev.dirtymap.qcow2.ReferencePoints;
 import dev.dirtymap.qcow2.Totals;
 import io.swagger.v3.oas.annotations.media.Schema;
 import java.util.Base64;
@@ -41,13 +43,29 @@ record BitmapBody(
                         description =
                                 "Bytes of the file that hold the bits; absent where they were not looked up.")
                 @Nullable Long storedBytes,
+        @Schema(description = "What it is relative to; absent if nobody said.")
+                @Nullable ReferencePointBody referencePoint,
         @Schema(
                         description =
                                 "Extra data of a bitmap of another type, in Base64, up to 4096 bytes.")
                 @Nullable String extraData,
         @Schema(description = "Why the state is not CONSISTENT.") @Nullable String reason) {
 
-    static BitmapBody of(Bitmap bitmap, @Nullable Totals totals) {
+    /// The strong ETag of one bitmap.
+    ///
+    /// @param view where it was found, settled if the ETag is to be relied on
+    static String etag(Id image, ImageView view, Bitmap bitmap) {
+        return Digest.etag(
+                image,
+                view.version(),
+                Id.of(bitmap.name()),
+                bitmap.state(),
+                bitmap.checksum(),
+                view.image().referencePoints().get(bitmap.name()));
+    }
+
+    /// @param points those of the image
+    static BitmapBody of(Bitmap bitmap, @Nullable Totals totals, ReferencePoints points) {
         Id id = Id.of(bitmap.name());
         byte[] extraData = bitmap.extraData();
         return new BitmapBody(
@@ -60,6 +78,7 @@ record BitmapBody(
                 totals == null ? null : totals.dirtyBytes(),
                 totals == null ? null : totals.dirtyExtents(),
                 bitmap.storedBytes() < 0 ? null : bitmap.storedBytes(),
+                ReferencePointBody.of(points.get(bitmap.name())),
                 extraData == null ? null : Base64.getEncoder().encodeToString(extraData),
                 bitmap.reason());
     }

@@ -9,6 +9,7 @@ import dev.dirtymap.images.OpenImage;
 import dev.dirtymap.qcow2.Bitmap;
 import dev.dirtymap.qcow2.BitmapDirectory;
 import dev.dirtymap.qcow2.BitmapState;
+import dev.dirtymap.qcow2.ReferencePoints;
 import dev.dirtymap.qcow2.Totals;
 import io.swagger.v3.oas.annotations.Operation;
 import io.swagger.v3.oas.annotations.Parameter;
@@ -127,8 +128,10 @@ class BitmapsController {
                                 throw open.missing(bitmapId, found.view);
                             }
                             Bitmap first = found.bitmaps.getFirst();
-                            BitmapBody body = BitmapBody.of(first, totals(open, found, first));
-                            String etag = Digest.etag(imageId, found.view.version(), body);
+                            BitmapBody body =
+                                    BitmapBody.of(
+                                            first, totals(open, found, first), found.points());
+                            String etag = BitmapBody.etag(imageId, found.view, first);
                             return ResponseEntity.ok().eTag(etag).body(body);
                         }));
     }
@@ -137,7 +140,12 @@ class BitmapsController {
     ///
     /// @param start the directory position of the first
     private record Found(
-            ImageView view, List<Bitmap> bitmaps, int start, int count, @Nullable String reason) {}
+            ImageView view, List<Bitmap> bitmaps, int start, int count, @Nullable String reason) {
+
+        ReferencePoints points() {
+            return view.image().referencePoints();
+        }
+    }
 
     private static Found find(ImageView view, Id bitmap) throws IOException {
         BitmapDirectory directory = view.image().bitmaps();
@@ -163,13 +171,16 @@ class BitmapsController {
         return Retry.onChange(() -> {
             Found found = open.look(view -> find(open.id(), view, query));
             long deadline = System.nanoTime() + MAX_NANOS;
+            ReferencePoints points = found.points();
             List<BitmapBody> bodies = new ArrayList<>();
             for (Bitmap bitmap : found.bitmaps) {
                 boolean counted = query.include() == Include.TOTALS;
                 if (counted && !bodies.isEmpty() && System.nanoTime() - deadline >= 0) {
                     break;
                 }
-                bodies.add(BitmapBody.of(bitmap, counted ? totals(open, found, bitmap) : null));
+                bodies.add(
+                        BitmapBody.of(
+                                bitmap, counted ? totals(open, found, bitmap) : null, points));
             }
             int next = found.start + bodies.size();
             String cursor =

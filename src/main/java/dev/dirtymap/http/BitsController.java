@@ -1,11 +1,21 @@
 package dev.dirtymap.http;
 
 import dev.dirtymap.images.BitmapContent;
+import dev.dirtymap.images.BitsUpload;
 import dev.dirtymap.images.Id;
 import dev.dirtymap.images.ImageException;
+import dev.dirtymap.images.ImageView;
 import dev.dirtymap.images.Images;
+import dev.dirtymap.images.OpenImage;
 import dev.dirtymap.qcow2.BitRun;
+import dev.dirtymap.qcow2.Bitmap;
+import dev.dirtymap.qcow2.BitmapDirectory;
 import dev.dirtymap.qcow2.BitmapReader;
+import dev.dirtymap.qcow2.BitmapState;
+import dev.dirtymap.qcow2.BitmapsDraft;
+import dev.dirtymap.qcow2.ChangeRefusedException;
+import dev.dirtymap.qcow2.Geometry;
+import dev.dirtymap.qcow2.RawBits;
 import io.swagger.v3.oas.annotations.Operation;
 import io.swagger.v3.oas.annotations.Parameter;
 import io.swagger.v3.oas.annotations.headers.Header;
@@ -23,8 +33,10 @@ import org.springframework.http.HttpHeaders;
 import org.springframework.http.HttpMethod;
 import org.springframework.http.HttpRange;
 import org.springframework.http.MediaType;
+import org.springframework.http.ResponseEntity;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.PathVariable;
+import org.springframework.web.bind.annotation.PutMapping;
 import org.springframework.web.bind.annotation.RequestHeader;
 import org.springframework.web.bind.annotation.RestController;
 import org.springframework.web.context.request.ServletWebRequest;
@@ -35,9 +47,11 @@ import org.springframework.web.context.request.ServletWebRequest;
 class BitsController {
 
     private final Images images;
+    private final BitmapChanges changes;
 
-    BitsController(Images images) {
+    BitsController(Images images, BitmapChanges changes) {
         this.images = images;
+        this.changes = changes;
     }
 
     @GetMapping(
@@ -118,6 +132,107 @@ class BitsController {
                     }
                     return true;
                 });
+    }
+
+    @PutMapping(
+            path = "/v1/images/{image}/bitmaps/{bitmap}/bits",
+            consumes = MediaType.APPLICATION_OCTET_STREAM_VALUE,
+            produces = MediaType.APPLICATION_JSON_VALUE)
+    @Operation(
+            operationId = "putBits",
+            summary = "Replace the bits of a bitmap",
+            description =
+                    "Takes exactly the bytes that GET gives; bits past the end of the disk must be 0. The"
+                            + " reference point is dropped. The image is only locked once all bytes are"
+                            + " there.",
+            requestBody =
+                    @io.swagger.v3.oas.annotations.parameters.RequestBody(
+                            description = "All bits.",
+                            required = true,
+                            content =
+                                    @Content(
+                                            mediaType = MediaType.APPLICATION_OCTET_STREAM_VALUE,
+                                            schema = @Schema(type = "string", format = "binary"))))
+    ResponseEntity<BitmapBody> put(
+            @Parameter(description = "The image's id.", example = "sample.qcow2") @PathVariable
+                    String image,
+            @Parameter(description = "The bitmap's id.", example = "daily") @PathVariable
+                    String bitmap,
+            @Parameter(
+                            description =
+                                    "An ETag of the bitmap, or several with commas, or *: the change is only made"
+                                            + " while it holds.")
+                    @RequestHeader(name = HttpHeaders.IF_MATCH, required = false)
+                    @Nullable String ifMatch,
+            HttpServletRequest request)
+            throws ImageException, IOException {
+        Id imageId = Ids.parse("image", image);
+        Id bitmapId = Ids.parse("bitmap", bitmap);
+        long bytes = images.read(imageId, open -> geometry(open, bitmapId)).bytes();
+        if (request.getContentLengthLong() >= 0) {
+            requireLength(request.getContentLengthLong(), bytes);
+        }
+        try (BitsUpload upload = BitsUpload.receive(request.getInputStream(), bytes)) {
+            if (upload.length() > bytes) {
+                throw new ProblemException(
+                        ProblemType.REQUEST_TOO_LARGE,
+                        "the bits must be %d bytes, but were more".formatted(bytes));
+            }
+            return changes.change(
+                    imageId,
+                    bitmapId,
+                    List.of(),
+                    bitmapId,
+                    ifMatch,
+                    (draft, locked) -> replace(draft, locked.view(imageId), bitmapId, upload));
+        }
+    }
+
+    private static Geometry geometry(OpenImage open, Id bitmap) throws ImageException, IOException {
+        record Found(@Nullable Bitmap bitmap, ImageView view) {}
+        return Retry.onChange(() -> {
+            Found found =
+                    open.look(view -> {
+                        int at = view.image().bitmaps().find(bitmap.name());
+                        return new Found(at < 0 ? null : view.image().bitmaps().get(at), view);
+                    });
+            if (found.bitmap == null) {
+                throw open.missing(bitmap, found.view);
+            }
+            // Says why, where the bitmap has no content to replace.
+            return found.bitmap.state() == BitmapState.CONSISTENT && !found.view.heldForWriting()
+                    ? found.bitmap.geometry()
+                    : open.content(found.bitmap, found.view).geometry();
+        });
+    }
+
+    /// Replaces the bits, with what the bitmap is now that it is locked.
+    private static void replace(BitmapsDraft draft, ImageView view, Id bitmap, BitsUpload upload)
+            throws ChangeRefusedException, IOException {
+        BitmapDirectory directory = view.image().bitmaps();
+        int position = directory.find(bitmap.name());
+        if (position >= 0 && directory.get(position).state() == BitmapState.CONSISTENT) {
+            Geometry geometry = directory.get(position).geometry();
+            requireLength(upload.length(), geometry.bytes());
+            RawBits bits = upload.bits(geometry);
+            if (bits.reachesBeyondTheEnd()) {
+                throw ProblemException.inBody(
+                        "",
+                        "must have 0 in the last byte's bits from %d on, which lie past the end of the disk"
+                                .formatted(geometry.bits() & 7));
+            }
+            draft.replace(bitmap.name(), bits, null);
+        } else {
+            // Is refused for what it is.
+            draft.clear(bitmap.name(), null);
+        }
+    }
+
+    private static void requireLength(long length, long wanted) {
+        if (length != wanted) {
+            throw ProblemException.inBody(
+                    "", "must be %d bytes, but was %d".formatted(wanted, length));
+        }
     }
 
     /// Sends bytes as they are read. No lock is held while they go out, and nothing is sent before the first

@@ -5,6 +5,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.Base64;
+import org.jspecify.annotations.Nullable;
 
 /// Short fingerprints for ETags and cursors: the same in every process that sees the same values.
 final class Digest {
@@ -23,18 +24,18 @@ final class Digest {
     }
 
     /// 22 URL-safe characters for any values whose text says all of them.
-    static String of(Object... values) {
+    static String of(@Nullable Object... values) {
         byte[] text = Arrays.deepToString(values).getBytes(StandardCharsets.UTF_8);
         return Base64.getUrlEncoder().withoutPadding().encodeToString(of(text));
     }
 
     /// A strong ETag.
-    static String etag(Object... values) {
+    static String etag(@Nullable Object... values) {
         return '"' + of(values) + '"';
     }
 
     /// A weak ETag.
-    static String weakEtag(Object... values) {
+    static String weakEtag(@Nullable Object... values) {
         return "W/" + etag(values);
     }
 }

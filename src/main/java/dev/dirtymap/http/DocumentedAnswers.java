@@ -15,6 +15,7 @@ import io.swagger.v3.oas.models.media.JsonSchema;
 import io.swagger.v3.oas.models.media.MediaType;
 import io.swagger.v3.oas.models.media.Schema;
 import io.swagger.v3.oas.models.parameters.Parameter;
+import io.swagger.v3.oas.models.parameters.RequestBody;
 import io.swagger.v3.oas.models.responses.ApiResponse;
 import io.swagger.v3.oas.models.responses.ApiResponses;
 import java.util.ArrayList;
@@ -35,8 +36,13 @@ final class DocumentedAnswers implements OpenApiCustomizer {
             org.springframework.http.MediaType.APPLICATION_PROBLEM_JSON_VALUE;
 
     private static final String ETAG = "ETag";
+    private static final String LOCATION = "Location";
     private static final String RETRY_AFTER = "Retry-After";
     private static final String CONTENT_RANGE = "Content-Range";
+
+    /// Bodies that may be absent.
+    private static final Set<String> ALL_OPTIONAL =
+            Set.of("BitmapPatch", "CheckRequest", "ClearRequest");
 
     private static final String ID_PATTERN = "^([A-Za-z0-9._:-]|~[0-9A-F]{2})+$";
 
@@ -46,7 +52,8 @@ final class DocumentedAnswers implements OpenApiCustomizer {
     @io.swagger.v3.oas.annotations.media.Schema(name = "ProblemMembers")
     private record ProblemMembers(
             @io.swagger.v3.oas.annotations.media.Schema(
-                            description = "Each parameter that is wrong, with what it must be.")
+                            description =
+                                    "Each parameter or value of the body that is wrong, with what it must be.")
                     List<ParameterError> errors,
             @io.swagger.v3.oas.annotations.media.Schema(
                             description =
@@ -64,7 +71,19 @@ final class DocumentedAnswers implements OpenApiCustomizer {
             @io.swagger.v3.oas.annotations.media.Schema(
                             description =
                                     "The guest byte that the refused page would have begun with.")
-                    Long resumeOffset) {}
+                    Long resumeOffset,
+            @io.swagger.v3.oas.annotations.media.Schema(
+                            description =
+                                    "Which operation of a transaction is refused, counted from 0.")
+                    Integer index,
+            @io.swagger.v3.oas.annotations.media.Schema(
+                            description =
+                                    "Whose operation that is, where there are several images.")
+                    String image,
+            @io.swagger.v3.oas.annotations.media.Schema(
+                            description =
+                                    "The journal of the unfinished transaction, as a path below the root.")
+                    String journal) {}
 
     @Override
     public void customise(OpenAPI api) {
@@ -98,6 +117,7 @@ final class DocumentedAnswers implements OpenApiCustomizer {
                         header(
                                 "Changes whenever the answer could. Weak on lists, strong otherwise.",
                                 "string"))
+                .addHeaders(LOCATION, header("The path of what was made.", "string"))
                 .addHeaders(
                         RETRY_AFTER,
                         header("How many seconds to wait before trying again.", "integer"));
@@ -146,8 +166,10 @@ final class DocumentedAnswers implements OpenApiCustomizer {
             attach(example, response);
         }
         describeSuccess(responses.get("200"), components);
+        describeSuccess(responses.get("201"), components);
         shareHeaders(responses);
         describeIds(operation);
+        describeBody(operation, examples, components);
         boolean conditional = responses.containsKey("304");
         if (conditional) {
             operation.addParametersItem(
@@ -159,7 +181,8 @@ final class DocumentedAnswers implements OpenApiCustomizer {
                             .required(false)
                             .schema(schema("string")));
         }
-        responses.forEach((status, response) -> addHeaders(status, response, conditional));
+        boolean tagged = conditional || changesWithTag(operation);
+        responses.forEach((status, response) -> addHeaders(status, response, tagged));
     }
 
     /// Adds what no test can bring about at will. An operation that can find an image locked reads it in
@@ -170,9 +193,22 @@ final class DocumentedAnswers implements OpenApiCustomizer {
         shown.forEach(example -> example.problemType().ifPresent(types::add));
         List<ExampleAnswer> all = new ArrayList<>(shown);
         String instance = filled(path, operation);
-        if (types.contains(ProblemType.IMAGE_LOCKED)
+        boolean reads =
+                parameters(operation).stream().anyMatch(p -> p.getName().equals("If-None-Match"))
+                        || shown.stream().anyMatch(example -> example.status() == 304);
+        if (reads
+                && types.contains(ProblemType.IMAGE_LOCKED)
                 && !types.contains(ProblemType.CONTENT_CHANGED)) {
             all.add(ExampleAnswer.of(ProblemType.CONTENT_CHANGED, operation, instance));
+        }
+        if (!reads && types.contains(ProblemType.IMAGE_LOCKED)) {
+            all.add(ExampleAnswer.of(ProblemType.TRANSACTION_UNFINISHED, operation, instance));
+        }
+        if (!reads && !instance.startsWith("/problems/")) {
+            all.add(ExampleAnswer.of(ProblemType.INSUFFICIENT_STORAGE, operation, instance));
+        }
+        if (operation.getRequestBody() != null) {
+            all.add(ExampleAnswer.of(ProblemType.REQUEST_TOO_LARGE, operation, instance));
         }
         all.add(ExampleAnswer.of(ProblemType.INTERNAL_ERROR, operation, instance));
         return all;
@@ -181,7 +217,7 @@ final class DocumentedAnswers implements OpenApiCustomizer {
     /// A path with the examples of its parameters in their places.
     private static String filled(String path, Operation operation) {
         String filled = path;
-        for (Parameter parameter : operation.getParameters()) {
+        for (Parameter parameter : parameters(operation)) {
             filled =
                     filled.replace(
                             '{' + parameter.getName() + '}',
@@ -224,7 +260,9 @@ final class DocumentedAnswers implements OpenApiCustomizer {
 
     /// Replaces springdoc's "OK" by what the schema says of itself.
     private static void describeSuccess(@Nullable ApiResponse response, Components components) {
-        if (response == null || !response.getDescription().equals("OK")) {
+        if (response == null
+                || response.getContent() == null
+                || !Set.of("OK", "Created", "No Content").contains(response.getDescription())) {
             return;
         }
         for (MediaType media : response.getContent().values()) {
@@ -253,17 +291,56 @@ final class DocumentedAnswers implements OpenApiCustomizer {
     }
 
     private static void describeIds(Operation operation) {
-        for (Parameter parameter : operation.getParameters()) {
+        for (Parameter parameter : parameters(operation)) {
             if (parameter.getIn().equals("path") && !parameter.getName().equals("slug")) {
                 parameter.getSchema().setPattern(ID_PATTERN);
             }
         }
     }
 
-    private static void addHeaders(String status, ApiResponse response, boolean conditional) {
+    private static List<Parameter> parameters(Operation operation) {
+        return operation.getParameters() == null ? List.of() : operation.getParameters();
+    }
+
+    /// Whether an operation that changes something answers with the ETag of what it shows: one thing.
+    private static boolean changesWithTag(Operation operation) {
+        return operation.getOperationId().equals("createImage")
+                || (!operation.getOperationId().equals("checkImage")
+                        && parameters(operation).stream()
+                                .anyMatch(parameter -> parameter.getName().equals("If-Match")));
+    }
+
+    /// Shows the bodies of the examples that succeed. A body may be left out where all its members may.
+    private static void describeBody(
+            Operation operation, List<ExampleAnswer> examples, Components components) {
+        RequestBody body = operation.getRequestBody();
+        if (body == null) {
+            return;
+        }
+        for (MediaType media : body.getContent().values()) {
+            for (ExampleAnswer example : examples) {
+                if (!example.isProblem() && example.requestBody() != null) {
+                    media.addExamples(
+                            example.name(),
+                            new Example().summary(example.summary()).value(example.requestBody()));
+                }
+            }
+            String ref = media.getSchema().get$ref();
+            if (ref != null) {
+                String name = ref.substring(ref.lastIndexOf('/') + 1);
+                body.setRequired(!ALL_OPTIONAL.contains(name));
+                body.setDescription(components.getSchemas().get(name).getDescription());
+            }
+        }
+    }
+
+    private static void addHeaders(String status, ApiResponse response, boolean tagged) {
         addHeader(response, RequestIdFilter.HEADER);
-        if (conditional && !status.startsWith("4") && !status.startsWith("5")) {
+        if (tagged && !status.startsWith("4") && !status.startsWith("5") && !status.equals("204")) {
             addHeader(response, ETAG);
+        }
+        if (status.equals("201")) {
+            addHeader(response, LOCATION);
         }
         if (status.equals(text(ProblemType.IMAGE_LOCKED.status().value()))) {
             addHeader(response, RETRY_AFTER);

@@ -20,9 +20,15 @@ import org.springframework.core.io.support.PathMatchingResourcePatternResolver;
 /// One answer of one operation, from `openapi-examples/<operationId>/<status>-<name>.json`. A test sends the
 /// request of each such file and demands the answer that it shows.
 ///
+/// @param requestBody null for a request without a JSON body
 /// @param body null for an answer that is not JSON or has no body
 record ExampleAnswer(
-        String operationId, int status, String name, String summary, @Nullable JsonNode body) {
+        String operationId,
+        int status,
+        String name,
+        String summary,
+        @Nullable JsonNode requestBody,
+        @Nullable JsonNode body) {
 
     private static final Pattern PATH =
             Pattern.compile(".*/openapi-examples/([A-Za-z]+)/([0-9]{3})-([a-z0-9-]+)\\.json");
@@ -63,6 +69,7 @@ record ExampleAnswer(
                     Integer.parseInt(path.group(2)),
                     path.group(3),
                     content.required("summary").asText(),
+                    content.path("request").get("body"),
                     content.get("body"));
         }
     }
@@ -75,6 +82,7 @@ record ExampleAnswer(
                 problem.status(),
                 type.slug(),
                 type.title(),
+                null,
                 Json31.mapper()
                         .createObjectNode()
                         .put("type", problem.type())

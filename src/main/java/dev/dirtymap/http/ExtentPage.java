@@ -34,6 +34,8 @@ record ExtentPage(
         @Schema(description = "Size of the disk in bytes.") long virtualSize,
         @Schema(description = "Guest bytes that one bit stands for.") long granularity,
         @Schema(description = "Whether the list is the bitmap's own, not widened.") boolean exact,
+        @Schema(description = "What the bitmap is relative to; absent if nobody said.")
+                @Nullable ReferencePointBody referencePoint,
         @Schema(description = "The first byte that this page speaks for.") long offset,
         @Schema(description = "How many bytes this page speaks for.") long length,
         @Schema(description = "Ascending; no two touch or overlap, but with state=ALL they tile.")

@@ -150,6 +150,7 @@ class ExtentsController {
                         content.geometry().virtualSize(),
                         content.geometry().granularity(),
                         true,
+                        ReferencePointBody.of(content.referencePoint()),
                         window.next,
                         pageEnd - window.next,
                         extents,

@@ -2,6 +2,7 @@ package dev.dirtymap.http;
 
 import dev.dirtymap.http.ImageBody.Described;
 import dev.dirtymap.http.ImageBody.State;
+import dev.dirtymap.http.JsonReader.Member;
 import dev.dirtymap.images.Id;
 import dev.dirtymap.images.ImageException;
 import dev.dirtymap.images.ImageNotFoundException;
@@ -9,6 +10,7 @@ import dev.dirtymap.images.ImageUnreadableException;
 import dev.dirtymap.images.Images;
 import dev.dirtymap.images.OpenImage;
 import dev.dirtymap.qcow2.BitmapsState;
+import dev.dirtymap.qcow2.NewImage;
 import io.swagger.v3.oas.annotations.Operation;
 import io.swagger.v3.oas.annotations.Parameter;
 import io.swagger.v3.oas.annotations.media.Schema;
@@ -17,6 +19,7 @@ import jakarta.validation.Valid;
 import jakarta.validation.constraints.Max;
 import jakarta.validation.constraints.Min;
 import java.io.IOException;
+import java.net.URI;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -24,11 +27,17 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springdoc.core.annotations.ParameterObject;
+import org.springframework.http.HttpHeaders;
+import org.springframework.http.HttpStatus;
 import org.springframework.http.MediaType;
 import org.springframework.http.ResponseEntity;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.PathVariable;
+import org.springframework.web.bind.annotation.PostMapping;
+import org.springframework.web.bind.annotation.RequestBody;
+import org.springframework.web.bind.annotation.RequestHeader;
 import org.springframework.web.bind.annotation.RequestMapping;
+import org.springframework.web.bind.annotation.ResponseStatus;
 import org.springframework.web.bind.annotation.RestController;
 
 /// The images below the root folder.
@@ -40,6 +49,7 @@ class ImagesController {
     private static final Logger LOG = LoggerFactory.getLogger(ImagesController.class);
 
     private static final int DEFAULT_LIMIT = 100;
+    private static final int DEFAULT_CLUSTER_SIZE = 65536;
 
     /// How much work one page may be: files that are opened, and time. What is not reached is left to the
     /// next page.
@@ -100,6 +110,103 @@ class ImagesController {
         images.walk(filter.prefix.name(), filter.after == null ? null : filter.after.name(), found);
         ImageList page = found.list();
         return ResponseEntity.ok().eTag(Digest.weakEtag(page)).body(page);
+    }
+
+    /// An image to be made.
+    @Schema(
+            name = "NewImage",
+            description = "An image to be made. One of name and nameId must be given.",
+            requiredProperties = "virtualSize")
+    record NewImageBody(
+            @Schema(
+                            description =
+                                    "Its path below the root folder. Folders that are missing are made.",
+                            example = "vm2/disk0.qcow2")
+                    @Nullable String name,
+            @Schema(description = "The same as an id, in place of name, where it is not UTF-8.")
+                    @Nullable String nameId,
+            @Schema(
+                            description = "Size of the disk in bytes, a multiple of 512.",
+                            example = "10737418240")
+                    long virtualSize,
+            @Schema(
+                            description =
+                                    "Bytes of one cluster, a power of two from 512 to 2 MiB; 65536 by default.",
+                            defaultValue = "65536")
+                    @Nullable Long clusterSize) {
+
+        static final JsonReader.Shape<NewImageBody> SHAPE =
+                JsonReader.object(
+                        List.of(
+                                Member.optional("name", NameRules.IMAGE),
+                                Member.optional("nameId", NameRules.IMAGE_ID),
+                                Member.required(
+                                        "virtualSize",
+                                        JsonReader.number(NewImageBody::virtualSize)),
+                                Member.optional(
+                                        "clusterSize",
+                                        JsonReader.number(NewImageBody::clusterSize))),
+                        members ->
+                                NameRules.requireOne(members, "name")
+                                        ? new NewImageBody(
+                                                members.get("name", String.class),
+                                                members.get("nameId", String.class),
+                                                members.require("virtualSize", Long.class),
+                                                members.get("clusterSize", Long.class))
+                                        : null);
+
+        private static Long virtualSize(Long size) {
+            if (size % 512 != 0) {
+                throw new IllegalArgumentException("must be a multiple of 512, but was " + size);
+            }
+            return size;
+        }
+
+        private static Long clusterSize(Long size) {
+            if (Long.bitCount(size) != 1 || size < 512 || size > 2 << 20) {
+                throw new IllegalArgumentException(
+                        "must be a power of two from 512 to 2097152, but was " + size);
+            }
+            return size;
+        }
+
+        Id id() {
+            return NameRules.id(name, nameId);
+        }
+
+        /// @throws ProblemException 422 if the format has no such image
+        NewImage image() {
+            int bytes = clusterSize == null ? DEFAULT_CLUSTER_SIZE : clusterSize.intValue();
+            try {
+                return new NewImage(virtualSize, bytes);
+            } catch (IllegalArgumentException e) {
+                throw new ProblemException(
+                        ProblemType.LIMIT_EXCEEDED, String.valueOf(e.getMessage()));
+            }
+        }
+    }
+
+    @PostMapping(consumes = MediaType.APPLICATION_JSON_VALUE)
+    @Operation(
+            operationId = "createImage",
+            summary = "Create an image",
+            description =
+                    "An empty image of version 3, with the folders that its name takes. No file is ever"
+                            + " overwritten.")
+    @ResponseStatus(HttpStatus.CREATED)
+    ResponseEntity<ImageBody> create(
+            @Parameter(hidden = true) @RequestHeader(name = HttpHeaders.IF_MATCH, required = false)
+                    @Nullable String ifMatch,
+            @RequestBody(required = false) @Nullable NewImageBody body)
+            throws ImageException, IOException {
+        NewImageBody wanted = JsonBodies.require(body);
+        Id id = wanted.id();
+        new IfMatch(ifMatch).requireAbsent("the list of images");
+        images.create(id, wanted.image());
+        Described described = images.read(id, open -> described(open, true));
+        return ResponseEntity.created(URI.create("/v1/images/" + id))
+                .eTag(described.etag())
+                .body(described.body());
     }
 
     @GetMapping("/{image}")
@@ -167,7 +274,7 @@ class ImagesController {
     /// others.
     private @Nullable Described describe(Id file) {
         try {
-            return images.read(file, open -> described(open, false));
+            return images.readAsItIs(file, open -> described(open, false));
         } catch (ImageNotFoundException e) {
             return null;
         } catch (ImageUnreadableException e) {

@@ -30,6 +30,10 @@ final class NullFreeSchemas implements OpenApiCustomizer {
         for (Parameter parameter : orNone(operation.getParameters())) {
             clean(parameter.getSchema());
         }
+        if (operation.getRequestBody() != null) {
+            operation.getRequestBody().getContent().values().stream()
+                    .forEach(media -> clean(media.getSchema()));
+        }
         operation.getResponses().values().stream()
                 .filter(response -> response.getContent() != null)
                 .flatMap(response -> response.getContent().values().stream())

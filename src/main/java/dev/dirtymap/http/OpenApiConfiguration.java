@@ -21,7 +21,8 @@ class OpenApiConfiguration {
 
     private static final String DESCRIPTION =
             """
-            Reads the dirty bitmaps of qcow2 disk images: which bytes of a disk changed since a backup.
+            Reads and changes the dirty bitmaps of qcow2 disk images: which bytes of a disk changed since a \
+            backup.
 
             **Ids.** An image's name is its path below the root folder, and a bitmap's name may be any bytes. \
             In paths and parameters both stand as ids: bytes in `[A-Za-z0-9._:-]` stand for themselves, every \
@@ -35,8 +36,20 @@ class OpenApiConfiguration {
             **Problems.** Every error is `application/problem+json` (RFC 9457). Its `type` answers GET with a \
             page that explains it, and its `remedy` says what to do next.
 
-            **ETags.** Every success under `/v1` carries an ETag that changes whenever the answer could; with \
-            `If-None-Match` an unchanged answer is 304 without a body.
+            **Changes.** A change is made whole or not at all, and is on the disk when it is answered. Several \
+            changes of one image go into one transaction, `POST /v1/images/{image}/transactions`; several images \
+            are changed together by `POST /v1/transactions`: all or none, whatever happens meanwhile. A change \
+            waits for the image's lock for a moment and is then refused with 423.
+
+            **ETags.** Every answer that shows one thing or a list carries an ETag that changes whenever the \
+            answer could; with `If-None-Match` an unchanged answer is 304 without a body. A change with \
+            `If-Match` is only made while that ETag holds, else it is 412: the bitmap's ETag where the path names \
+            a bitmap, the image's on its bitmaps as a whole, its transactions and its check. The answer to a \
+            change carries the new one.
+
+            **Bodies.** JSON bodies are taken literally: unknown, repeated and missing members, other types and \
+            null are refused, each named by a JSON pointer. Names stand in bodies as text, and as an id in a \
+            member `…Id` where their bytes are not UTF-8.
 
             Byte counts and offsets are guest bytes unless the name says otherwise. What does not apply is \
             absent: there are no nulls. Unknown parameters are refused.\
@@ -65,8 +78,12 @@ class OpenApiConfiguration {
                                 tag("Images", "The qcow2 files below the root folder."),
                                 tag(
                                         "Bitmaps",
-                                        "The dirty bitmaps of an image: their state, totals and raw bits."),
+                                        "The dirty bitmaps of an image: their state, totals and raw bits, and how to change"
+                                                + " them."),
                                 tag("Extents", "Ranges of the disk that a bitmap marks as dirty."),
+                                tag(
+                                        "Transactions",
+                                        "Several changes of bitmaps at once, of one image or several."),
                                 tag("Problems", "What each kind of problem means.")));
     }
 

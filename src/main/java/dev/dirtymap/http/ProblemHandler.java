@@ -5,25 +5,35 @@ import dev.dirtymap.images.BitmapContent.LockLostException;
 import dev.dirtymap.images.BitmapNotFoundException;
 import dev.dirtymap.images.BitmapUnusableException;
 import dev.dirtymap.images.ContentChangedException;
+import dev.dirtymap.images.ImageExistsException;
 import dev.dirtymap.images.ImageLockedException;
 import dev.dirtymap.images.ImageNotFoundException;
+import dev.dirtymap.images.ImageReadOnlyException;
+import dev.dirtymap.images.ImageRefusedException;
 import dev.dirtymap.images.ImageUnreadableException;
+import dev.dirtymap.images.OutcomeUnknownException;
+import dev.dirtymap.images.TransactionUnfinishedException;
+import dev.dirtymap.qcow2.BitmapState;
 import dev.dirtymap.qcow2.FormatException;
+import dev.dirtymap.qcow2.NoSpaceException;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
 import org.apache.tomcat.util.http.InvalidParameterException;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.http.HttpHeaders;
 import org.springframework.http.HttpMethod;
 import org.springframework.http.MediaType;
 import org.springframework.http.ResponseEntity;
+import org.springframework.http.converter.HttpMessageNotReadableException;
 import org.springframework.validation.BindException;
 import org.springframework.web.ErrorResponse;
 import org.springframework.web.HttpMediaTypeNotAcceptableException;
+import org.springframework.web.HttpMediaTypeNotSupportedException;
 import org.springframework.web.HttpRequestMethodNotSupportedException;
 import org.springframework.web.bind.annotation.ExceptionHandler;
 import org.springframework.web.bind.annotation.RestControllerAdvice;
@@ -70,7 +80,29 @@ class ProblemHandler {
             }
             case ImageNotFoundException e -> about(ProblemType.IMAGE_NOT_FOUND, e, request);
             case BitmapNotFoundException e -> about(ProblemType.BITMAP_NOT_FOUND, e, request);
-            case ImageUnreadableException e -> about(ProblemType.IMAGE_UNREADABLE, e, request);
+            case ImageUnreadableException e ->
+                    about(
+                            e.isUnknownFeature() && !isRead(request)
+                                    ? ProblemType.UNSUPPORTED_FEATURE
+                                    : ProblemType.IMAGE_UNREADABLE,
+                            e,
+                            request);
+            case ImageExistsException e -> about(ProblemType.IMAGE_EXISTS, e, request);
+            case ImageReadOnlyException e -> about(ProblemType.IMAGE_READ_ONLY, e, request);
+            case TransactionUnfinishedException e ->
+                    about(ProblemType.TRANSACTION_UNFINISHED, e, request)
+                            .with("journal", e.journal());
+            case ImageRefusedException e -> imageRefused(e, request);
+            case OperationRefusedException e -> operationRefused(e, request, headers);
+            case NoSpaceException e ->
+                    Problem.of(
+                            ProblemType.INSUFFICIENT_STORAGE,
+                            "the file system has no room for the change: " + e.getMessage(),
+                            request.getRequestURI());
+            case OutcomeUnknownException e -> {
+                LOG.error("request {}: {}", request.getAttribute(RequestIdFilter.HEADER), e, e);
+                yield about(ProblemType.INTERNAL_ERROR, e, request);
+            }
             case ContentChangedException e -> about(ProblemType.CONTENT_CHANGED, e, request);
             // A structure that was good when the image was opened and is not any more.
             case FormatException e -> about(ProblemType.CONTENT_CHANGED, e, request);
@@ -84,6 +116,9 @@ class ProblemHandler {
                                     "query",
                                     "must be UTF-8 with each '%' followed by two hex digits"),
                             request);
+            case HttpMessageNotReadableException _ ->
+                    refused(ProblemException.inBody("", "must be sent whole"), request);
+            case HttpMediaTypeNotSupportedException e -> unsupportedMediaType(e, request, headers);
             case HttpRequestMethodNotSupportedException e -> methodNotAllowed(e, request, headers);
             case HttpMediaTypeNotAcceptableException e -> notAcceptable(e, request);
             case NoResourceFoundException _ ->
@@ -130,15 +165,51 @@ class ProblemHandler {
     }
 
     private static Problem unusable(BitmapUnusableException e, HttpServletRequest request) {
+        return about(unusable(e.state()), e, request).with("state", e.state());
+    }
+
+    private static ProblemType unusable(@Nullable BitmapState state) {
+        return switch (state) {
+            case INCONSISTENT -> ProblemType.BITMAP_INCONSISTENT;
+            case ORPHANED -> ProblemType.BITMAPS_ORPHANED;
+            case CORRUPT -> ProblemType.BITMAP_CORRUPT;
+            case UNSUPPORTED -> ProblemType.BITMAP_UNSUPPORTED;
+            case CONSISTENT, IN_USE -> ProblemType.INTERNAL_ERROR;
+            case null -> ProblemType.INTERNAL_ERROR;
+        };
+    }
+
+    private static Problem imageRefused(ImageRefusedException e, HttpServletRequest request) {
         ProblemType type =
-                switch (e.state()) {
-                    case INCONSISTENT -> ProblemType.BITMAP_INCONSISTENT;
+                switch (e.kind()) {
+                    case IMAGE_VERSION -> ProblemType.IMAGE_VERSION;
+                    case IMAGE_DIRTY -> ProblemType.IMAGE_DIRTY;
+                    case IMAGE_CORRUPT -> ProblemType.IMAGE_CORRUPT;
                     case ORPHANED -> ProblemType.BITMAPS_ORPHANED;
-                    case CORRUPT -> ProblemType.BITMAP_CORRUPT;
-                    case UNSUPPORTED -> ProblemType.BITMAP_UNSUPPORTED;
-                    case CONSISTENT, IN_USE -> ProblemType.INTERNAL_ERROR;
+                    case DIRECTORY_BROKEN -> ProblemType.BITMAP_CORRUPT;
+                    case BITMAP_EXISTS -> ProblemType.BITMAP_EXISTS;
+                    case BITMAP_NOT_FOUND -> ProblemType.BITMAP_NOT_FOUND;
+                    case BITMAP_UNUSABLE -> unusable(e.state());
+                    case LIMIT_EXCEEDED -> ProblemType.LIMIT_EXCEEDED;
+                    case SIZE_MISMATCH -> ProblemType.SIZE_MISMATCH;
+                    case HEADER_FULL -> ProblemType.HEADER_FULL;
+                    case OUT_OF_RANGE -> ProblemType.RANGE_NOT_SATISFIABLE;
                 };
-        return about(type, e, request).with("state", e.state());
+        Problem problem = about(type, e, request);
+        return e.state() == null ? problem : problem.with("state", e.state());
+    }
+
+    private static Problem operationRefused(
+            OperationRefusedException e, HttpServletRequest request, HttpHeaders headers) {
+        Problem problem = problem(e.reason(), request, headers).with("index", e.index());
+        return e.image() == null ? problem : problem.with("image", e.image());
+    }
+
+    /// Whether a request only reads: then an image with a feature that nobody knows is one that cannot be
+    /// read, and otherwise one that must not be changed.
+    private static boolean isRead(HttpServletRequest request) {
+        return HttpMethod.GET.matches(request.getMethod())
+                || HttpMethod.HEAD.matches(request.getMethod());
     }
 
     private static ProblemException invalid(BindException e) {
@@ -178,6 +249,26 @@ class ProblemHandler {
                 ProblemType.METHOD_NOT_ALLOWED,
                 "the method must be one of %s, but was %s"
                         .formatted(headers.getFirst(HttpHeaders.ALLOW), e.getMethod()),
+                request.getRequestURI());
+    }
+
+    private static Problem unsupportedMediaType(
+            HttpMediaTypeNotSupportedException e, HttpServletRequest request, HttpHeaders headers) {
+        String supported =
+                e.getSupportedMediaTypes().stream()
+                        .map(MediaType::toString)
+                        .sorted()
+                        .collect(Collectors.joining(" or "));
+        headers.set(
+                HttpMethod.PATCH.matches(request.getMethod())
+                        ? HttpHeaders.ACCEPT_PATCH
+                        : HttpHeaders.ACCEPT,
+                supported.replace(" or ", ", "));
+        String given = request.getHeader(HttpHeaders.CONTENT_TYPE);
+        return Problem.of(
+                ProblemType.UNSUPPORTED_MEDIA_TYPE,
+                "the header Content-Type must be %s, but was %s"
+                        .formatted(supported, given == null ? "absent" : "'" + given + "'"),
                 request.getRequestURI());
     }
 

@@ -69,18 +69,20 @@ enum ProblemType {
             "Bitmap inconsistent",
             "The program that kept the bitmap ended without storing it (in_use is set), so its content says"
                     + " nothing about what changed.",
-            "Take a full backup, and delete the bitmap, for example with qemu-img bitmap --remove."),
+            "Take a full backup, and delete the bitmap with DELETE /v1/images/{image}/bitmaps/{bitmap}."),
     BITMAPS_ORPHANED(
             HttpStatus.CONFLICT,
             "Bitmaps orphaned",
             "A program that does not know bitmaps changed the image (autoclear bit 0 is not set), so no bitmap"
                     + " of it can be trusted.",
-            "Take a full backup and start new bitmaps; QEMU drops the old ones when it next writes."),
+            "Take a full backup, delete the bitmaps with DELETE /v1/images/{image}/bitmaps?state=ORPHANED, and"
+                    + " create new ones."),
     BITMAP_CORRUPT(
             HttpStatus.CONFLICT,
             "Bitmap corrupt",
             "A structure of the bitmap breaks the format or points past the end of the file.",
-            "Take a full backup, and have the image checked before it is used again."),
+            "Take a full backup, and give up what is broken with POST /v1/images/{image}/check"
+                    + " {\"repair\":\"BITMAPS\"}."),
     IMAGE_DIRTY(
             HttpStatus.CONFLICT,
             "Image dirty",
@@ -90,7 +92,8 @@ enum ProblemType {
             HttpStatus.CONFLICT,
             "Image corrupt",
             "The image's corrupt bit is set: a program found its metadata damaged.",
-            "Have the image checked, and restore it from a backup if need be."),
+            "See what is damaged with POST /v1/images/{image}/check; if it is only bitmaps, repair BITMAPS helps,"
+                    + " else restore the image from a backup."),
     CONTENT_CHANGED(
             HttpStatus.CONFLICT,
             "Content changed",
@@ -102,7 +105,8 @@ enum ProblemType {
             "Transaction unfinished",
             "An earlier change over several images was cut short, and another program has changed one of them"
                     + " since.",
-            "Follow the runbook for unfinished transactions."),
+            "Follow the runbook (src/docs/runbook.md, \"Unfinished transactions\") for the journal that the"
+                    + " problem names."),
     PRECONDITION_FAILED(
             HttpStatus.PRECONDITION_FAILED,
             "Precondition failed",
@@ -117,17 +121,22 @@ enum ProblemType {
             HttpStatus.UNSUPPORTED_MEDIA_TYPE,
             "Unsupported media type",
             "The body's media type is not one that the operation takes.",
-            "Send application/json."),
+            "Send the media type that the detail names."),
     RANGE_NOT_SATISFIABLE(
             HttpStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
             "Range not satisfiable",
-            "The offset lies beyond the end of the disk, or the byte range beyond the end of the bits.",
+            "The offset or range lies beyond the end of the disk, or the byte range beyond the end of the bits.",
             "Ask within the size that the problem names."),
     IMAGE_UNREADABLE(
             HttpStatus.UNPROCESSABLE_CONTENT,
             "Image unreadable",
             "The file claims to be a qcow2 image but breaks the format, or the service may not read it.",
             "Check the file with qemu-img check, and the service's rights to it."),
+    IMAGE_READ_ONLY(
+            HttpStatus.UNPROCESSABLE_CONTENT,
+            "Image read-only",
+            "The service may read the image but not write to it.",
+            "Give the service's user the right to write to the file and its folder."),
     IMAGE_VERSION(
             HttpStatus.UNPROCESSABLE_CONTENT,
             "Image version",

@@ -5,7 +5,9 @@ import dev.dirtymap.qcow2.Bitmap;
 import dev.dirtymap.qcow2.BitmapReader;
 import dev.dirtymap.qcow2.ExtentScanner.BitSource;
 import dev.dirtymap.qcow2.Geometry;
+import dev.dirtymap.qcow2.ReferencePoint;
 import java.io.IOException;
+import org.jspecify.annotations.Nullable;
 
 /// The bits of one bitmap, read in locked steps that all see the same content. Between steps no lock is
 /// held, so a slow caller keeps nobody off the image.
@@ -15,12 +17,20 @@ public final class BitmapContent implements BitSource {
     private final Bitmap bitmap;
     private final BitmapReader reader;
     private final FileVersion version;
+    private final @Nullable ReferencePoint referencePoint;
 
-    BitmapContent(OpenImage image, Bitmap bitmap, BitmapReader reader, FileVersion version) {
+    /// @param view where the bitmap was found
+    BitmapContent(OpenImage image, Bitmap bitmap, ImageView view) {
         this.image = image;
         this.bitmap = bitmap;
-        this.reader = reader;
-        this.version = version;
+        this.reader = bitmap.reader(view.file());
+        this.version = view.version();
+        this.referencePoint = view.image().referencePoints().get(bitmap.name());
+    }
+
+    /// What the bitmap is relative to; null if nobody said.
+    public @Nullable ReferencePoint referencePoint() {
+        return referencePoint;
     }
 
     public Bitmap bitmap() {

@@ -58,7 +58,7 @@ record JournalEntry(Id image, FileVersion version, Sector sector) {
             }
             List<JournalEntry> entries = new ArrayList<>();
             for (int i = 1; i + 3 < lines.size(); i += 3) {
-                String[] image = lines.get(i).split(" ");
+                String[] image = lines.get(i).split(" ", -1);
                 entries.add(
                         new JournalEntry(
                                 Id.parse(image[1]),

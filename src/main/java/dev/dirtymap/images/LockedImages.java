@@ -5,7 +5,10 @@ import dev.dirtymap.posix.PosixFile;
 import dev.dirtymap.posix.RootFolder;
 import dev.dirtymap.qcow2.BitmapsDraft;
 import dev.dirtymap.qcow2.ChangeRefusedException;
+import dev.dirtymap.qcow2.Check;
 import dev.dirtymap.qcow2.Commit;
+import dev.dirtymap.qcow2.Repair;
+import dev.dirtymap.qcow2.RepairAction;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.NoSuchFileException;
@@ -123,6 +126,27 @@ public final class LockedImages implements AutoCloseable {
     /// An image as it stands now: before the change is made, the old state; afterwards the new one.
     public ImageView view(Id id) throws ImageException, IOException {
         return get(id).view();
+    }
+
+    /// Checks an image as it stands now.
+    public Check.Report check(Id id) throws IOException {
+        return Check.run(get(id).file());
+    }
+
+    /// Gives up bitmaps that break the format ([Repair#bitmaps]). On the disk when this returns.
+    public List<RepairAction> repairBitmaps(Id id, boolean dropUnsupported)
+            throws ImageException, IOException {
+        LockedImage image = get(id);
+        try {
+            return Repair.bitmaps(image.view().image(), image.file(), dropUnsupported, false);
+        } catch (ChangeRefusedException e) {
+            throw new ImageRefusedException(id, e);
+        }
+    }
+
+    /// Takes leaked clusters out of use ([Repair#leaks]). On the disk when this returns.
+    public List<RepairAction> repairLeaks(Id id) throws IOException {
+        return Repair.leaks(get(id).file(), false);
     }
 
     LockedImage image(Id id) {

@@ -26,6 +26,8 @@ public final class OpenImage {
     /// image all the time: then the last look is what there is to show.
     private static final int LOOKS = 5;
 
+    private static final int UNDISTURBED_TRIES = 3;
+
     /// How long a step waits for its turn among many readers, who may be short of threads too. That is no
     /// wait for a lock: nobody holds the image then.
     private static final long TURN_NANOS = TimeUnit.SECONDS.toNanos(30);
@@ -92,8 +94,13 @@ public final class OpenImage {
 
     private <T> T look(Look<T> work, boolean settle)
             throws ImageNotFoundException, ImageUnreadableException, IOException {
+        long patience = System.nanoTime() + (settle ? lockWait.toNanos() : 0);
         for (int tries = 1; ; tries++) {
-            boolean held = QemuLocks.isHeldForWriting(posixFile);
+            // Our own writers leave a whole image at every moment, but are done soon.
+            while (QemuLocks.isServiceWriting(posixFile) && System.nanoTime() - patience < 0) {
+                LockSupport.parkNanos(PAUSE_NANOS);
+            }
+            boolean held = QemuLocks.isHeldByProgram(posixFile);
             // Nothing is read from an image that is held but what may be out of date anyway.
             boolean settled = settle && !held && settle();
             FileStat before = posixFile.stat();
@@ -117,7 +124,7 @@ public final class OpenImage {
                 failure = e;
             }
             boolean moved =
-                    held != QemuLocks.isHeldForWriting(posixFile)
+                    held != QemuLocks.isHeldByProgram(posixFile)
                             || !version.equals(FileVersion.of(posixFile.stat()));
             if (moved && tries < LOOKS) {
                 LockSupport.parkNanos(tries * PAUSE_NANOS);
@@ -205,7 +212,7 @@ public final class OpenImage {
             case INCONSISTENT, ORPHANED, UNSUPPORTED, CORRUPT ->
                     throw new BitmapUnusableException(id, bitmap);
         }
-        return new BitmapContent(this, bitmap, bitmap.reader(view.file()), view.version());
+        return new BitmapContent(this, bitmap, view);
     }
 
     /// Why a bitmap could not be found: there is none, or, where the directory is broken, nobody can tell.
@@ -220,8 +227,46 @@ public final class OpenImage {
     private void awaitRelease() throws ImageLockedException, IOException {
         long deadline = System.nanoTime() + lockWait.toNanos();
         while (QemuLocks.isHeldForWriting(posixFile)) {
-            pauseOrGiveUp(deadline, Holder.OTHER_PROGRAM);
+            pauseOrGiveUp(
+                    deadline,
+                    QemuLocks.isServiceWriting(posixFile) ? Holder.SERVICE : Holder.OTHER_PROGRAM);
         }
+    }
+
+    /// What to do with a file that nobody changes meanwhile. May be run several times.
+    @FunctionalInterface
+    public interface Undisturbed<T> {
+        T on(ImageFile file) throws IOException;
+    }
+
+    /// Reads as much of the file as it likes, for as long as it takes, without a lock that would keep a
+    /// machine from starting: should anybody change the file meanwhile, the result counts for nothing and the
+    /// work is done again.
+    ///
+    /// @throws ImageLockedException if a program holds the image for writing
+    /// @throws ContentChangedException if the image changed each time
+    public <T> T undisturbed(Undisturbed<T> work) throws ImageLockedException, IOException {
+        for (int tries = 0; tries < UNDISTURBED_TRIES; tries++) {
+            awaitRelease();
+            boolean settled = settle();
+            FileVersion version = version();
+            @Nullable T result = null;
+            @Nullable IOException failure = null;
+            try {
+                result = work.on(file);
+            } catch (IOException e) {
+                failure = e;
+            }
+            boolean moved =
+                    !settled || !version.equals(version()) || QemuLocks.isHeldForWriting(posixFile);
+            if (!moved && failure != null) {
+                throw failure;
+            }
+            if (!moved && result != null) {
+                return result;
+            }
+        }
+        throw new ContentChangedException(id);
     }
 
     /// What to do under the reader's lock.

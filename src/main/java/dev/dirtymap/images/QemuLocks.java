@@ -29,6 +29,13 @@ final class QemuLocks {
         return file.isLockedByOthers(USES_WRITE) || file.isLockedByOthers(USES_RESIZE);
     }
 
+    /// Whether a program other than this service holds the image for writing now.
+    static boolean isHeldByProgram(PosixFile file) throws IOException {
+        // Our writers hold the one lock before and after the other.
+        boolean service = isServiceWriting(file);
+        return isHeldForWriting(file) && !service && !isServiceWriting(file);
+    }
+
     /// Takes the locks of a reader without waiting, as QEMU does: first all locks, then the tests, so that
     /// of two programs that race at least one notices.
     ///

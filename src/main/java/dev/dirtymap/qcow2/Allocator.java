@@ -52,7 +52,9 @@ final class Allocator {
 
     private Run newTable = new Run(0, 0);
 
-    Allocator(ImageFile file, Header header) throws IOException {
+    /// @param from index of the first cluster to look at
+    Allocator(ImageFile file, Header header, long from) throws IOException {
+        this.cursor = from;
         this.file = file;
         this.header = header;
         this.perBlockBits = RefcountBlock.perBlockBits(header);
@@ -210,6 +212,32 @@ final class Allocator {
             // The file may end inside its last cluster.
             file.read(blockOffset(index), ByteBuffer.wrap(blockBytes));
             loaded = index;
+        }
+    }
+
+    /// Makes sure of the disk space for all that was chosen, before the first byte is written.
+    void reserve() throws IOException {
+        for (int i = 0; i < runs.size(); i++) {
+            try {
+                Run run = runs.get(i);
+                file.reserve(
+                        run.first() << header.clusterBits(), run.count() << header.clusterBits());
+            } catch (NoSpaceException e) {
+                discard(runs.subList(0, i + 1));
+                throw e;
+            }
+        }
+    }
+
+    /// Gives back the space of clusters that nobody uses, if that works.
+    private void discard(List<Run> unused) {
+        for (Run run : unused) {
+            try {
+                file.discard(
+                        run.first() << header.clusterBits(), run.count() << header.clusterBits());
+            } catch (IOException untold) {
+                // They are unused all the same.
+            }
         }
     }
 

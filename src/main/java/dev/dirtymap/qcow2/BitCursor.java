@@ -85,8 +85,8 @@ abstract sealed class BitCursor {
                                     cluster.or(
                                             (int) (bit - from),
                                             run.bytes,
-                                            (int) (bit - run.start() >>> 3),
-                                            (int) (end - bit + 7 >>> 3));
+                                            (int) ((bit - run.start()) >>> 3),
+                                            (int) ((end - bit + 7) >>> 3));
                 }
                 bit = end;
             }
@@ -163,7 +163,7 @@ abstract sealed class BitCursor {
                     return false;
                 }
                 long first = extent.offset() & -granule;
-                long last = Math.min(target.virtualSize(), extent.end() + granule - 1 & -granule);
+                long last = Math.min(target.virtualSize(), (extent.end() + granule - 1) & -granule);
                 start = target.bitOf(first);
                 end = target.firstBitFrom(last);
             }

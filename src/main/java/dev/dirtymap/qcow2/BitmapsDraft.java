@@ -3,15 +3,9 @@ package dev.dirtymap.qcow2;
 import dev.dirtymap.qcow2.ChangeRefusedException.Kind;
 import dev.dirtymap.qcow2.ExtentScanner.BitSource;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.BitSet;
-import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
-import java.util.Set;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -27,30 +21,20 @@ public final class BitmapsDraft {
     private final BitmapDirectory directory;
     private final ReferencePoints points;
 
-    /// Changed ones by position, new ones in order.
-    private final Map<Integer, DraftEntry> edited = new HashMap<>();
-
-    private final List<DraftEntry> added = new ArrayList<>();
-
-    /// All of these by the name they have now.
-    private final Map<ByteBuffer, DraftEntry> byName = new HashMap<>();
-
-    /// Names of stored bitmaps that these had before.
-    private final Set<ByteBuffer> gone = new HashSet<>();
-
-    private final BitSet removed = new BitSet();
-    private final Map<Integer, Content.Source> sources = new HashMap<>();
+    private final DraftEntries entries;
 
     /// Whether anything was said, and whether it takes a new directory.
     private boolean changed;
 
     private boolean directoryChanged;
+    private boolean repair;
 
     /// @param image what `file` says now; not held for writing by anybody else
     public BitmapsDraft(Image image, ImageFile file) {
         this.image = image;
         this.file = file;
         this.directory = image.bitmaps();
+        this.entries = new DraftEntries(directory, file);
         this.points = ReferencePoints.of(image.extensions()).copy();
     }
 
@@ -147,8 +131,7 @@ public final class BitmapsDraft {
         BitmapLimits.requireRoom(
                 name, new Geometry(virtualSize(), granularityBits, clusterBits()), count());
         DraftEntry entry = new DraftEntry(-1, granularityBits, name, enabled, null, null, content);
-        added.add(entry);
-        byName.put(ByteBuffer.wrap(entry.name), entry);
+        entries.add(entry);
         points.put(name, referencePoint);
         changed = true;
         directoryChanged = true;
@@ -165,29 +148,8 @@ public final class BitmapsDraft {
     public void delete(byte[] name) throws ChangeRefusedException, IOException {
         requireSound(image.header());
         requireReadable();
-        DraftEntry entry = byName.remove(ByteBuffer.wrap(name));
-        if (entry != null) {
-            if (entry.position < 0) {
-                added.remove(entry);
-            } else {
-                removed.set(entry.position);
-                edited.remove(entry.position);
-                gone.add(ByteBuffer.wrap(directory.name(entry.position)));
-            }
-        } else {
-            int before = removed.cardinality();
-            if (!gone.contains(ByteBuffer.wrap(name))) {
-                // A name that several broken entries share names them all.
-                for (int i = directory.find(name); i >= 0 && i < directory.count(); i++) {
-                    if (Arrays.equals(directory.name(i), name)) {
-                        removed.set(i);
-                    }
-                }
-            }
-            if (removed.cardinality() == before) {
-                throw notFound(name);
-            }
-            gone.add(ByteBuffer.wrap(name.clone()));
+        if (!entries.remove(name)) {
+            throw notFound(name);
         }
         points.put(name, null);
         changed = true;
@@ -206,14 +168,28 @@ public final class BitmapsDraft {
             Bitmap bitmap = directory.get(i);
             if (states.test(bitmap.state())) {
                 names.add(bitmap.name());
-                removed.set(i);
-                gone.add(ByteBuffer.wrap(bitmap.name()));
+                entries.removeAt(i);
                 points.put(bitmap.name(), null);
                 changed = true;
                 directoryChanged = true;
             }
         }
         return names;
+    }
+
+    /// Removes entries whatever they are, on an image in whatever state: for a repair.
+    void giveUp(List<Integer> positions) throws IOException {
+        for (int position : positions) {
+            entries.removeAt(position);
+        }
+        repair = true;
+        changed = true;
+        directoryChanged = true;
+    }
+
+    /// Whether refcounts may be wrong.
+    boolean isRepair() {
+        return repair;
     }
 
     /// Makes all granules clean. The reference point goes unless a new one is given.
@@ -240,15 +216,10 @@ public final class BitmapsDraft {
             return;
         }
         requireAbsent(newName);
-        byName.remove(ByteBuffer.wrap(name));
-        if (entry.stored != null) {
-            gone.add(ByteBuffer.wrap(entry.stored.name()));
-        }
+        entries.rename(entry, newName);
         ReferencePoint point = points.get(name);
         points.put(name, null);
         points.put(newName, point);
-        entry.name = newName.clone();
-        byName.put(ByteBuffer.wrap(entry.name), entry);
     }
 
     /// Sets, or with null removes, what a bitmap is relative to.
@@ -360,23 +331,19 @@ public final class BitmapsDraft {
 
     /// Whether there is a bitmap of this name now.
     public boolean contains(byte[] name) throws IOException {
-        ByteBuffer key = ByteBuffer.wrap(name);
-        return byName.containsKey(key) || (!gone.contains(key) && directory.find(name) >= 0);
+        return entries.contains(name);
     }
 
     /// How many bitmaps there are now.
     int count() {
-        return directory.count() - removed.cardinality() + added.size();
+        return entries.count();
     }
 
     /// A bitmap to be changed.
     private DraftEntry edit(byte[] name) throws ChangeRefusedException, IOException {
         requireChangeable();
         DraftEntry entry = look(name);
-        if (entry.position >= 0) {
-            edited.put(entry.position, entry);
-            byName.put(ByteBuffer.wrap(entry.name), entry);
-        }
+        entries.keep(entry);
         changed = true;
         directoryChanged = true;
         return entry;
@@ -384,41 +351,12 @@ public final class BitmapsDraft {
 
     /// A bitmap whose content can be trusted.
     private DraftEntry look(byte[] name) throws ChangeRefusedException, IOException {
-        ByteBuffer key = ByteBuffer.wrap(name);
-        DraftEntry known = byName.get(key);
-        if (known != null) {
-            return known;
-        }
-        int position = gone.contains(key) ? -1 : directory.find(name);
-        if (position < 0) {
+        DraftEntry entry = entries.find(name);
+        if (entry == null) {
             requireReadable();
             throw notFound(name);
         }
-        Bitmap stored = directory.get(position);
-        if (stored.state() != BitmapState.CONSISTENT) {
-            throw new ChangeRefusedException(stored);
-        }
-        Content.Source own =
-                sources.computeIfAbsent(
-                        position,
-                        _ -> {
-                            BitmapReader reader = stored.reader(file);
-                            return new Content.Source(
-                                    (bit, run) ->
-                                            reader.read(
-                                                    bit,
-                                                    run,
-                                                    System.nanoTime() + Long.MAX_VALUE / 2),
-                                    stored.geometry());
-                        });
-        return new DraftEntry(
-                position,
-                stored.granularityBits(),
-                name,
-                stored.enabled(),
-                stored,
-                own,
-                Content.of(own));
+        return entry;
     }
 
     private static ChangeRefusedException notFound(byte[] name) {
@@ -438,16 +376,7 @@ public final class BitmapsDraft {
         return new Geometry(virtualSize(), entry.granularityBits, clusterBits());
     }
 
-    /// What became of the stored entries.
-    boolean isRemoved(int position) {
-        return removed.get(position);
-    }
-
-    @Nullable DraftEntry edited(int position) {
-        return edited.get(position);
-    }
-
-    List<DraftEntry> added() {
-        return added;
+    DraftEntries entries() {
+        return entries;
     }
 }

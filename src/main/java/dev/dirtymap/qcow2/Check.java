@@ -65,6 +65,16 @@ public final class Check {
     }
 
     static Report run(ImageFile file, int clustersAWalk) throws IOException {
+        return run(file, clustersAWalk, (_, _, _) -> {});
+    }
+
+    /// @param leaks sees all leaked clusters; only if the report is complete are they unused for sure
+    static Report run(ImageFile file, ReferenceCounts.LeakVisitor leaks) throws IOException {
+        return run(file, CLUSTERS_A_WALK, leaks);
+    }
+
+    private static Report run(ImageFile file, int clustersAWalk, ReferenceCounts.LeakVisitor leaks)
+            throws IOException {
         Window window = new Window(file, WINDOW);
         Header header;
         HeaderExtensions extensions;
@@ -86,14 +96,15 @@ public final class Check {
             only.add(e.violation(), Repair.NONE);
             return unreadable(only.kept().getFirst());
         }
-        return new Check(file, header, extensions).all(window, clustersAWalk);
+        return new Check(file, header, extensions).all(window, clustersAWalk, leaks);
     }
 
     private static Report unreadable(Finding finding) {
         return new Report(List.of(finding), 0, 0, 0, 1, 0, false);
     }
 
-    private Report all(Window window, int clustersAWalk) throws IOException {
+    private Report all(Window window, int clustersAWalk, ReferenceCounts.LeakVisitor leaks)
+            throws IOException {
         if (header.backingFileOffset() != 0
                 && !window.holds(header.backingFileOffset(), header.backingFileSize())) {
             findings.add(
@@ -101,7 +112,7 @@ public final class Check {
                             Rule.HEADER_TRUNCATED, header.backingFileOffset(), window.fileSize()),
                     Repair.NONE);
         }
-        var counts = new ReferenceCounts(file, header, findings);
+        var counts = new ReferenceCounts(file, header, findings, leaks);
         counts.count(extensions, clustersAWalk);
         new BitmapFindings(file, header, extensions, findings).add(counts.bitmapsPastEnd());
         return new Report(

@@ -39,7 +39,7 @@ final class ClusterUse implements References.Visitor {
     /// @param hostOffset of the first
     /// @param length in bytes
     void leave(long hostOffset, long length) {
-        long end = hostOffset + length - 1 >>> clusterBits;
+        long end = (hostOffset + length - 1) >>> clusterBits;
         for (long cluster = hostOffset >>> clusterBits; cluster <= end; cluster++) {
             if (leftCount == left.length) {
                 left = Arrays.copyOf(left, leftCount * 2);
@@ -54,7 +54,7 @@ final class ClusterUse implements References.Visitor {
         long bytes = entry.tableSize() * Long.BYTES;
         if (entry.type() != 1
                 || entry.tableOffset() == 0
-                || (entry.tableOffset() & header.clusterSize() - 1) != 0
+                || (entry.tableOffset() & (header.clusterSize() - 1)) != 0
                 || !entry.tableSizeIsLegal(header.clusterBits())
                 || !Header.isReadable(entry.tableOffset(), bytes)
                 || entry.tableOffset() + bytes > file.size()) {
@@ -98,7 +98,7 @@ final class ClusterUse implements References.Visitor {
             return;
         }
         long first = hostOffset >>> clusterBits;
-        long last = hostOffset + length - 1 >>> clusterBits;
+        long last = (hostOffset + length - 1) >>> clusterBits;
         int at = Arrays.binarySearch(takenFirst, last);
         int run = at >= 0 ? at : -at - 2;
         if (run >= 0 && takenEnd[run] > first && clash == null) {

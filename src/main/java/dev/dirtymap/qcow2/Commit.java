@@ -9,7 +9,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -42,7 +42,7 @@ public final class Commit {
     private final Header header;
     private final ClusterUse use;
     private final Allocator allocator;
-    private final Map<DraftEntry, TablePlan> tables = new IdentityHashMap<>();
+    private final Map<DraftEntry, TablePlan> tables = new LinkedHashMap<>();
     private @Nullable Run directory;
     private long directorySize;
     private List<Switch> switches = List.of();
@@ -52,7 +52,9 @@ public final class Commit {
         this.file = draft.file();
         this.header = draft.image().header();
         this.use = new ClusterUse(header.clusterBits());
-        this.allocator = new Allocator(file, header);
+        // Where refcounts may be wrong, what lies past the end of the file is free all the same.
+        long from = draft.isRepair() ? clusters(file.size()) : 0;
+        this.allocator = new Allocator(file, header, from);
     }
 
     /// Writes everything that the new state needs beside the old one, and syncs it. Refused, or out of space,
@@ -67,7 +69,7 @@ public final class Commit {
             commit.plan();
             // What was said may come to what is there, as when a bitmap is made and deleted.
             if (!commit.switches.isEmpty()) {
-                commit.reserve();
+                commit.allocator.reserve();
                 commit.write();
             }
         }
@@ -140,16 +142,20 @@ public final class Commit {
     /// Chooses clusters and makes sure that everything fits.
     private void plan() throws ChangeRefusedException, IOException {
         BitmapDirectory old = draft.image().bitmaps();
+        if (old.isOrphaned()) {
+            planOrphaned();
+            return;
+        }
         for (int i = 0; i < old.count(); i++) {
-            if (draft.isRemoved(i)) {
+            if (draft.entries().isRemoved(i)) {
                 use.leave(old.get(i), file, header);
             }
-            DraftEntry entry = draft.edited(i);
+            DraftEntry entry = draft.entries().edited(i);
             if (entry != null) {
                 plan(entry);
             }
         }
-        for (DraftEntry entry : draft.added()) {
+        for (DraftEntry entry : draft.entries().added()) {
             plan(entry);
         }
         for (TablePlan table : tables.values()) {
@@ -165,7 +171,7 @@ public final class Commit {
     }
 
     private void planDirectory() throws ChangeRefusedException, IOException {
-        directorySize = directorySize();
+        directorySize = draft.entries().directorySize();
         if (directorySize > BitmapsExtension.MAX_DIRECTORY_SIZE) {
             throw new ChangeRefusedException(
                     Kind.LIMIT_EXCEEDED,
@@ -182,6 +188,30 @@ public final class Commit {
                     (long) header.refcountTableClusters() << header.clusterBits());
         }
         leaveDirectory();
+    }
+
+    /// The bitmaps are void, and what they used may be used by others by now. So no refcount is touched, and
+    /// entries that stay are written where they are, provided that nobody else is there: those that go come
+    /// last, so that the extension can leave them out by its size.
+    private void planOrphaned() throws ChangeRefusedException, IOException {
+        directorySize = draft.entries().directorySize();
+        List<Run> taken = List.of();
+        if (directorySize > 0) {
+            BitmapsExtension now =
+                    draft.image()
+                            .extensions()
+                            .last(HeaderExtension.Bitmaps.class)
+                            .map(BitmapsExtension::parse)
+                            .orElseThrow();
+            OrphanedDirectory.requireSmall(now.directorySize());
+            directory =
+                    new Run(
+                            now.directoryOffset() >>> header.clusterBits(),
+                            clusters(now.directorySize()));
+            taken = List.of(directory);
+        }
+        switches = switches();
+        use.count(file, header, draft.image().extensions(), taken);
     }
 
     /// Plans the table of a bitmap whose bits change.
@@ -205,25 +235,9 @@ public final class Commit {
         draft.image()
                 .extensions()
                 .last(HeaderExtension.Bitmaps.class)
+                .filter(now -> BitmapsExtension.check(now, header.clusterSize()) == null)
                 .map(BitmapsExtension::parse)
                 .ifPresent(now -> use.leave(now.directoryOffset(), now.directorySize()));
-    }
-
-    private long directorySize() throws IOException {
-        BitmapDirectory old = draft.image().bitmaps();
-        long size = 0;
-        for (int i = 0; i < old.count(); i++) {
-            DraftEntry entry = draft.edited(i);
-            if (entry != null) {
-                size += entry.length();
-            } else if (!draft.isRemoved(i)) {
-                size += old.length(i);
-            }
-        }
-        for (DraftEntry entry : draft.added()) {
-            size += entry.length();
-        }
-        return size;
     }
 
     /// How the header comes to the new state.
@@ -256,39 +270,19 @@ public final class Commit {
         long known =
                 header.autoclearFeatures()
                         & ~Feature.unknown(Feature.Word.AUTOCLEAR, header.autoclearFeatures());
-        long valid = directory == null ? 0 : Feature.BITMAPS.mask();
-        return cluster.to(next, kept ? known : known & ~Feature.BITMAPS.mask() | valid);
+        boolean valid = directory != null && !draft.image().bitmaps().isOrphaned();
+        return cluster.to(
+                next,
+                kept
+                        ? known
+                        : (known & ~Feature.BITMAPS.mask()) | (valid ? Feature.BITMAPS.mask() : 0));
     }
 
     private Extension bitmapsExtension() {
         BitmapsExtension payload =
-                new BitmapsExtension(draft.count(), directorySize, offset(required(directory)));
+                new BitmapsExtension(
+                        draft.entries().count(), directorySize, offset(required(directory)));
         return new Extension(HeaderExtension.BITMAPS, payload.toBytes());
-    }
-
-    /// Makes sure of the disk space, before the first byte is written.
-    private void reserve() throws IOException {
-        List<Run> reserved = new ArrayList<>();
-        try {
-            for (Run run : allocator.runs()) {
-                reserved.add(run);
-                file.reserve(offset(run), run.count() << header.clusterBits());
-            }
-        } catch (NoSpaceException e) {
-            discard(reserved);
-            throw e;
-        }
-    }
-
-    /// Gives back the space of clusters that nobody uses, if that works.
-    private void discard(List<Run> runs) {
-        for (Run run : runs) {
-            try {
-                file.discard(offset(run), run.count() << header.clusterBits());
-            } catch (IOException untold) {
-                // They are unused all the same.
-            }
-        }
     }
 
     private void write() throws ChangeRefusedException, IOException {
@@ -343,17 +337,21 @@ public final class Commit {
 
     private void writeDirectory(Run run) throws IOException {
         BitmapDirectory old = draft.image().bitmaps();
+        if (old.isOrphaned()) {
+            file.write(offset(run), ByteBuffer.wrap(OrphanedDirectory.reordered(draft)));
+            return;
+        }
         long end = offset(run) + (run.count() << header.clusterBits());
         DirectoryOutput out = new DirectoryOutput(file, offset(run));
         for (int i = 0; i < old.count(); i++) {
-            DraftEntry entry = draft.edited(i);
+            DraftEntry entry = draft.entries().edited(i);
             if (entry != null) {
                 out.put(bytes(entry));
-            } else if (!draft.isRemoved(i)) {
+            } else if (!draft.entries().isRemoved(i)) {
                 out.put(old.raw(i));
             }
         }
-        for (DraftEntry entry : draft.added()) {
+        for (DraftEntry entry : draft.entries().added()) {
             out.put(bytes(entry));
         }
         out.fill(end);
@@ -378,7 +376,7 @@ public final class Commit {
     }
 
     private long clusters(long bytes) {
-        return bytes + header.clusterSize() - 1 >>> header.clusterBits();
+        return (bytes + header.clusterSize() - 1) >>> header.clusterBits();
     }
 
     private long offset(Run run) {

@@ -92,6 +92,8 @@ final class Content {
     /// Sees the clusters of bits in order.
     @FunctionalInterface
     interface Visitor {
+        /// Sees one cluster.
+        ///
         /// @param index which entry of the bitmap table
         /// @param bits valid for [Kind#MIXED], until this returns
         void cluster(long index, Kind kind, ClusterBits bits) throws IOException;

@@ -39,6 +39,6 @@ final class DraftEntry {
 
     /// Bytes of its directory entry.
     int length() {
-        return DirectoryEntry.SIZE + name.length + 7 & -8;
+        return (DirectoryEntry.SIZE + name.length + 7) & -8;
     }
 }

@@ -32,7 +32,7 @@ final class HeaderCluster {
     record Extension(int id, byte[] data) {
 
         int length() {
-            return HEAD + (data.length + 7 & -8);
+            return HEAD + ((data.length + 7) & -8);
         }
     }
 
@@ -164,7 +164,12 @@ final class HeaderCluster {
         if (direct != null) {
             return List.of(direct);
         }
-        int mark = Math.max(usedEnd(), target.end) + 7 & -8;
+        if (header.version() < 3) {
+            throw new ChangeRefusedException(
+                    Kind.IMAGE_VERSION,
+                    "the image has version 2, whose header cannot be changed safely here");
+        }
+        int mark = (Math.max(usedEnd(), target.end) + 7) & -8;
         int far = mark + MARK_LENGTH;
         int farName = nameAt == 0 ? 0 : far + listLength(next);
         if (far + listLength(next) + nameLength() > bytes.length) {
@@ -190,7 +195,9 @@ final class HeaderCluster {
             out.putLong(BACKING_OFFSET_AT, nameAt);
             out.put(nameAt, bytes, (int) header.backingFileOffset(), nameLength());
         }
-        out.putLong(AUTOCLEAR_AT, autoclear).putInt(HEADER_LENGTH_AT, at);
+        if (header.version() >= 3) {
+            out.putLong(AUTOCLEAR_AT, autoclear).putInt(HEADER_LENGTH_AT, at);
+        }
         out.position(at);
         for (Extension extension : list) {
             int padding = extension.length() - HEAD - extension.data().length;
@@ -303,8 +310,7 @@ final class HeaderCluster {
     /// does not fit then costs all bitmaps. Where there is room for it, the longest name of a backing file is
     /// left free too, so that what we put there displaces nothing.
     private void requireRoomInQemu(List<Extension> next) throws ChangeRefusedException {
-        long needed =
-                QEMU_HEADER_LENGTH + Math.max(0, base - QEMU_HEADER_LENGTH) + HEAD + nameLength();
+        int needed = Math.max(QEMU_HEADER_LENGTH, base) + HEAD + nameLength();
         boolean backingFormat = false;
         boolean ours = false;
         for (Extension extension : next) {

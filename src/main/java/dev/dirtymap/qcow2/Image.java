@@ -52,6 +52,11 @@ public record Image(
         return new String(name, StandardCharsets.UTF_8);
     }
 
+    /// What the bitmaps are relative to, as management said.
+    public ReferencePoints referencePoints() {
+        return ReferencePoints.of(extensions);
+    }
+
     /// The format of the backing file as stored; null if the image does not say.
     public @Nullable String backingFormat() {
         return extensions

@@ -33,7 +33,7 @@ final class RefcountBlock {
     /// One refcount, unsigned.
     long get(int entry) {
         return switch (order) {
-            case 0, 1, 2 -> bytes.get(byteOf(entry)) >>> shift(entry) & mask();
+            case 0, 1, 2 -> (bytes.get(byteOf(entry)) >>> shift(entry)) & mask();
             case 3 -> bytes.get(entry) & 0xff;
             case 4 -> bytes.getShort(entry * 2) & 0xffff;
             case 5 -> Integer.toUnsignedLong(bytes.getInt(entry * 4));
@@ -46,7 +46,7 @@ final class RefcountBlock {
             case 0, 1, 2 -> {
                 int at = byteOf(entry);
                 int others = bytes.get(at) & ~(mask() << shift(entry));
-                bytes.put(at, (byte) (others | (int) refcount << shift(entry)));
+                bytes.put(at, (byte) (others | ((int) refcount << shift(entry))));
             }
             case 3 -> bytes.put(entry, (byte) refcount);
             case 4 -> bytes.putShort(entry * 2, (short) refcount);
@@ -57,7 +57,7 @@ final class RefcountBlock {
 
     /// The first entry from `from` on that is 0; the number of entries if there is none.
     int nextZero(int from) {
-        int count = bytes.capacity() * 8 >>> order;
+        int count = (bytes.capacity() * 8) >>> order;
         int perWord = 64 >>> order;
         int at = from;
         while (at < count) {
@@ -82,12 +82,12 @@ final class RefcountBlock {
         }
         int width = 1 << order;
         long lowest = Long.divideUnsigned(-1, (1L << width) - 1);
-        return (word - lowest & ~word & lowest << width - 1) != 0;
+        return ((word - lowest) & ~word & (lowest << (width - 1))) != 0;
     }
 
     /// Where the bytes of an entry start within the block.
     int byteOf(int entry) {
-        return (int) ((long) entry << order >>> 3);
+        return (int) (((long) entry << order) >>> 3);
     }
 
     private int shift(int entry) {

@@ -25,7 +25,7 @@ final class RefcountUpdate {
     /// What becomes of one refcount.
     @FunctionalInterface
     interface Change {
-        /// @return the new value; the old one to leave it
+        /// Says the new value; the old one to leave it.
         long of(long clusterIndex, long refcount);
     }
 
@@ -55,7 +55,7 @@ final class RefcountUpdate {
                 if (offset == 0) {
                     continue;
                 }
-                int entry = (int) (cluster & (1L << perBlockBits) - 1);
+                int entry = (int) (cluster & ((1L << perBlockBits) - 1));
                 long old = block.get(entry);
                 long value = change.of(cluster, old);
                 if (value != old) {
@@ -84,7 +84,7 @@ final class RefcountUpdate {
         ByteBuffer entry = ByteBuffer.allocate(Long.BYTES);
         file.read(header.refcountTableOffset() + index * Long.BYTES, entry);
         long offset = entry.getLong(0) & ~0x1ffL;
-        return offset < 0 || (offset & header.clusterSize() - 1) != 0 ? 0 : offset;
+        return offset < 0 || (offset & (header.clusterSize() - 1)) != 0 ? 0 : offset;
     }
 
     /// Takes clusters out of use whose refcount is exactly 1.

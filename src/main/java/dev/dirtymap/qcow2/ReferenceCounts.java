@@ -41,6 +41,11 @@ final class ReferenceCounts implements References.Visitor {
     private int[] counters = new int[0];
     private final BitSet refcountIsOne = new BitSet();
 
+    /// Clusters with a copied flag somewhere, which has to go with a refcount of 1.
+    private final BitSet hasCopiedFlag = new BitSet();
+
+    private final LeakVisitor leakVisitor;
+
     /// Entries of the refcount table that lead nowhere.
     private final BitSet unreadableBlocks = new BitSet();
 
@@ -53,7 +58,16 @@ final class ReferenceCounts implements References.Visitor {
     private boolean complete = true;
     private boolean bitmapsPastEnd;
 
-    ReferenceCounts(ImageFile file, Header header, Findings findings) throws IOException {
+    /// Sees clusters whose refcount may be lowered.
+    @FunctionalInterface
+    interface LeakVisitor {
+        /// Sees a row of them, and what the refcount of each has to be.
+        void leaked(long first, long count, int references) throws IOException;
+    }
+
+    ReferenceCounts(ImageFile file, Header header, Findings findings, LeakVisitor leakVisitor)
+            throws IOException {
+        this.leakVisitor = leakVisitor;
         this.file = file;
         this.header = header;
         this.findings = findings;
@@ -89,6 +103,7 @@ final class ReferenceCounts implements References.Visitor {
             int length = (int) Math.min(clustersAWalk, reachable - start);
             counters = length == counters.length ? counters : new int[length];
             Arrays.fill(counters, 0);
+            hasCopiedFlag.clear();
             findRefcountsOfOne();
             References.walk(file, header, extensions, this);
             firstWalk = false;
@@ -173,12 +188,20 @@ final class ReferenceCounts implements References.Visitor {
     }
 
     private void use(Structure structure, long from, long firstByte, long lastByte) {
+        boolean flagged =
+                switch (structure) {
+                    case L2_TABLE, GUEST_DATA, SNAPSHOT_L2_TABLE, SNAPSHOT_DATA -> true;
+                    default -> false;
+                };
         long last = lastByte >>> header.clusterBits();
         clusters = Math.max(clusters, last + 1);
         int end = (int) Math.min(last - start + 1, counters.length);
         for (int i = (int) Math.max(0, (firstByte >>> header.clusterBits()) - start);
                 i < end;
                 i++) {
+            if (flagged) {
+                hasCopiedFlag.set(i);
+            }
             if (counters[i] != counterMax) {
                 counters[i]++;
             } else if (counterMax == refcountMax) {
@@ -319,16 +342,17 @@ final class ReferenceCounts implements References.Visitor {
             if (readable && refcount == references) {
                 continue;
             }
-            if (run == null || !run.continues(cluster, readable, refcount, references)) {
+            boolean flagged = references == 1 && hasCopiedFlag.get((int) (cluster - start));
+            if (run == null || !run.continues(cluster, readable, refcount, references, flagged)) {
                 report(run);
-                run = new Mismatch(cluster, readable, refcount, references);
+                run = new Mismatch(cluster, readable, refcount, references, flagged);
             }
             run.count++;
         }
         report(run);
     }
 
-    private void report(@Nullable Mismatch run) {
+    private void report(@Nullable Mismatch run) throws IOException {
         if (run == null) {
             return;
         }
@@ -346,6 +370,12 @@ final class ReferenceCounts implements References.Visitor {
             return;
         }
         boolean leak = Long.compareUnsigned(run.refcount, run.references) > 0;
+        // With a refcount of 1 the flag would have to be set, which is for whoever repairs guest
+        // tables.
+        boolean freeable = leak && !run.flagged;
+        if (freeable) {
+            leakVisitor.leaked(run.first, run.count, run.references);
+        }
         if (leak) {
             leaks += run.count;
         } else {
@@ -355,7 +385,7 @@ final class ReferenceCounts implements References.Visitor {
                 Structure.REFCOUNT_BLOCK.text(),
                 offset,
                 false,
-                leak ? Repair.LEAKS : Repair.NONE,
+                freeable ? Repair.LEAKS : Repair.NONE,
                 () ->
                         "refcount of %d clusters from file offset %d on is %s; it must be %d, the number of references to each"
                                 .formatted(
@@ -363,29 +393,5 @@ final class ReferenceCounts implements References.Visitor {
                                         offset,
                                         Long.toUnsignedString(run.refcount),
                                         run.references));
-    }
-
-    /// Neighbouring clusters with the same wrong refcount.
-    private static final class Mismatch {
-
-        private final long first;
-        private final boolean readable;
-        private final long refcount;
-        private final int references;
-        private long count;
-
-        Mismatch(long first, boolean readable, long refcount, int references) {
-            this.first = first;
-            this.readable = readable;
-            this.refcount = refcount;
-            this.references = references;
-        }
-
-        boolean continues(
-                long cluster, boolean otherReadable, long otherRefcount, int otherReferences) {
-            return cluster == first + count
-                    && otherReadable == readable
-                    && (!readable || (otherRefcount == refcount && otherReferences == references));
-        }
     }
 }

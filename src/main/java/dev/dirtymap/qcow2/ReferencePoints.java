@@ -29,13 +29,13 @@ import org.jspecify.annotations.Nullable;
 /// | | those bytes after each length |
 ///
 /// All integers are big-endian.
-final class ReferencePoints {
+public final class ReferencePoints {
 
     /// `DMRP`
     static final int EXTENSION = 0x444d5250;
 
     /// The longest text, in bytes of UTF-8.
-    static final int MAX_TEXT = 4096;
+    public static final int MAX_TEXT = 4096;
 
     private static final int VERSION = 1;
     private static final int NONE = 0xffff;
@@ -92,7 +92,8 @@ final class ReferencePoints {
         return new String(bytes, StandardCharsets.UTF_8);
     }
 
-    @Nullable ReferencePoint get(byte[] name) {
+    /// That of the bitmap of this name, which has to be there for it to mean anything; null for none.
+    public @Nullable ReferencePoint get(byte[] name) {
         return byName.get(ByteBuffer.wrap(name));
     }
 

@@ -67,7 +67,7 @@ final class TablePlan {
         long clusterSize = 1L << geometry.clusterBits();
         table =
                 allocator.contiguous(
-                        geometry.tableSize() * Long.BYTES + clusterSize - 1
+                        (geometry.tableSize() * Long.BYTES + clusterSize - 1)
                                 >>> geometry.clusterBits());
     }
 

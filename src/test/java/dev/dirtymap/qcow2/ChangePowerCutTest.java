@@ -64,6 +64,7 @@ class ChangePowerCutTest {
     }
 
     /// An image before the operation.
+    @SuppressWarnings("ImmutableEnumChecker")
     enum Layout {
         SMALLEST_CLUSTERS("4M", List.of(), "cluster_size=512,refcount_bits=1"),
         USUAL_CLUSTERS("1G", List.of(), "cluster_size=64k"),
@@ -93,6 +94,7 @@ class ChangePowerCutTest {
     }
 
     /// An operation, and whether the image has bitmaps before it.
+    @SuppressWarnings("ImmutableEnumChecker")
     enum Change {
         CREATE_FIRST(List.of(), draft -> draft.create(bytes("new"), 4096L, true, null)),
         CREATE_FIRST_WITH_REFERENCE_POINT(

@@ -1,0 +1,105 @@
+package dev.dirtymap.http;
+
+import dev.dirtymap.http.JsonReader.Shape;
+import java.io.IOException;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.springframework.http.HttpInputMessage;
+import org.springframework.http.HttpOutputMessage;
+import org.springframework.http.MediaType;
+import org.springframework.http.converter.HttpMessageConverter;
+import org.springframework.http.converter.HttpMessageConverters;
+import org.springframework.http.converter.HttpMessageNotWritableException;
+import org.springframework.stereotype.Component;
+import org.springframework.web.servlet.config.annotation.WebMvcConfigurer;
+
+/// Makes request bodies what the controllers ask for, through [JsonReader].
+@Component
+class JsonBodies implements WebMvcConfigurer {
+
+    /// The longest body in bytes.
+    static final int MAX_LENGTH = 4 << 20;
+
+    static final String MERGE_PATCH = "application/merge-patch+json";
+
+    private static final Map<Class<?>, Shape<?>> SHAPES =
+            Map.ofEntries(
+                    Map.entry(
+                            CheckController.CheckRequest.class, CheckController.CheckRequest.SHAPE),
+                    Map.entry(
+                            ImagesController.NewImageBody.class,
+                            ImagesController.NewImageBody.SHAPE),
+                    Map.entry(BitmapRequests.NewBitmap.class, BitmapRequests.NewBitmap.SHAPE),
+                    Map.entry(BitmapRequests.BitmapPatch.class, BitmapRequests.BitmapPatch.SHAPE),
+                    Map.entry(BitmapRequests.Clear.class, BitmapRequests.Clear.SHAPE),
+                    Map.entry(BitmapRequests.Merge.class, BitmapRequests.Merge.SHAPE),
+                    Map.entry(BitmapRequests.Copy.class, BitmapRequests.Copy.SHAPE),
+                    Map.entry(BitmapRequests.Mark.class, BitmapRequests.Mark.SHAPE),
+                    Map.entry(
+                            TransactionRequests.Transaction.class,
+                            TransactionRequests.Transaction.SHAPE),
+                    Map.entry(
+                            TransactionRequests.Transactions.class,
+                            TransactionRequests.Transactions.SHAPE));
+
+    @Override
+    public void configureMessageConverters(HttpMessageConverters.ServerBuilder builder) {
+        builder.addCustomConverter(new Converter());
+    }
+
+    /// The body of an operation that cannot do without.
+    ///
+    /// @throws ProblemException 400 if there is none
+    static <T> T require(@Nullable T body) {
+        if (body == null) {
+            throw ProblemException.inBody("", "must be a JSON object, but there is none");
+        }
+        return body;
+    }
+
+    private static final class Converter implements HttpMessageConverter<Object> {
+
+        @Override
+        public boolean canRead(Class<?> type, @Nullable MediaType mediaType) {
+            return SHAPES.containsKey(type);
+        }
+
+        @Override
+        public boolean canWrite(Class<?> type, @Nullable MediaType mediaType) {
+            return false;
+        }
+
+        @Override
+        public List<MediaType> getSupportedMediaTypes() {
+            return List.of(MediaType.APPLICATION_JSON, MediaType.valueOf(MERGE_PATCH));
+        }
+
+        @Override
+        public Object read(Class<?> type, HttpInputMessage message) throws IOException {
+            Shape<?> shape = SHAPES.get(type);
+            if (shape == null) {
+                throw new IllegalArgumentException("no body is a " + type);
+            }
+            if (message.getHeaders().getContentLength() > MAX_LENGTH) {
+                throw tooLarge();
+            }
+            byte[] body = message.getBody().readNBytes(MAX_LENGTH + 1);
+            if (body.length > MAX_LENGTH) {
+                throw tooLarge();
+            }
+            return JsonReader.read(body, shape);
+        }
+
+        @Override
+        public void write(Object body, @Nullable MediaType type, HttpOutputMessage message) {
+            throw new HttpMessageNotWritableException("this only reads");
+        }
+
+        private static ProblemException tooLarge() {
+            return new ProblemException(
+                    ProblemType.REQUEST_TOO_LARGE,
+                    "the body must have at most %d bytes".formatted(MAX_LENGTH));
+        }
+    }
+}
