@@ -2,6 +2,7 @@ package dev.dirtymap.twin;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.dirtymap.http.Server;
 import dev.dirtymap.qcow2.Check;
 import dev.dirtymap.qcow2.ImageFile;
 import dev.dirtymap.testimages.ImageBytes;
@@ -11,6 +12,7 @@ import dev.dirtymap.testimages.Range;
 import dev.dirtymap.testimages.StorageDaemon.LoadedBitmap;
 import dev.dirtymap.twin.Model.Entry;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
@@ -27,6 +29,7 @@ import java.util.SequencedMap;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -38,9 +41,9 @@ import org.junit.jupiter.params.provider.MethodSource;
 /// `-Ddirtymap.twin.sequences=N` runs N sequences a layout, `-Ddirtymap.twin.seed=S` others.
 class TwinTest {
 
-    private static final int SEQUENCES = Integer.getInteger("dirtymap.twin.sequences", 5);
+    private static final int SEQUENCES = Integer.getInteger("dirtymap.twin.sequences", 3);
     private static final long SEED = Long.getLong("dirtymap.twin.seed", 1);
-    private static final int STEPS = 40;
+    private static final int STEPS = 50;
     private static final int STEPS_A_CHECK = 10;
 
     private static final String IMAGE = "image.qcow2";
@@ -58,7 +61,22 @@ class TwinTest {
                     "size-mismatch", ".*are of different sizes.*",
                     "invalid-request", ".*(Granularity must be|Name length exceeds|uint32).*");
 
-    @TempDir private Path folder;
+    private static final int LEAST_OPERATIONS = 2000;
+
+    /// Operations of all sequences, those of transactions too.
+    private static int operations;
+
+    /// The name of no bitmap.
+    private static final String NONE = "";
+
+    private static final LoadedBitmap MISSING = new LoadedBitmap(0, false, false, 0, "");
+
+    @TempDir private Path twin;
+
+    @AfterAll
+    static void thatWasEnough() {
+        assertThat(operations).isGreaterThanOrEqualTo(LEAST_OPERATIONS);
+    }
 
     private static Stream<Arguments> sequences() {
         return Stream.of(Layout.values())
@@ -70,9 +88,10 @@ class TwinTest {
     @ParameterizedTest(name = "{0}, seed {1}")
     @MethodSource("sequences")
     void bothAreTheSameAfterEachStep(Layout layout, long seed) throws Exception {
-        Path ours = Files.createDirectory(folder.resolve("ours"));
-        Path twin = Files.createDirectory(folder.resolve("twin"));
-        try (Twins twins = new Twins(layout, seed, ours, twin, new CoreSide(ours))) {
+        Server server = Server.shared();
+        Path ours = server.newFolder();
+        HttpSide service = new HttpSide(server.port(), ours.getFileName().toString());
+        try (Twins twins = new Twins(layout, seed, ours, twin, service)) {
             twins.start();
             for (int step = 1; step <= STEPS; step++) {
                 twins.step();
@@ -90,15 +109,15 @@ class TwinTest {
         private final Layout layout;
         private final Path ourFolder;
         private final Path twinFolder;
-        private final OurSide ours;
+        private final HttpSide ours;
         private final QemuSide reader;
         private final QemuSide twin;
         private final Random random;
         private final List<Model> images;
-        private final RandomOperations operations;
+        private final RandomOperations next;
         private final List<String> done = new ArrayList<>();
 
-        Twins(Layout layout, long seed, Path ourFolder, Path twinFolder, OurSide ours) {
+        Twins(Layout layout, long seed, Path ourFolder, Path twinFolder, HttpSide ours) {
             this.layout = layout;
             this.ourFolder = ourFolder;
             this.twinFolder = twinFolder;
@@ -109,7 +128,7 @@ class TwinTest {
                     List.of(
                             new Model(IMAGE, new ImageBytes(ourFolder.resolve(IMAGE)).clusterSize()),
                             new Model(OTHER, 4096));
-            operations = new RandomOperations(random, layout, images, TINY);
+            next = new RandomOperations(random, layout, images, TINY);
             reader = new QemuSide(ourFolder);
             twin = new QemuSide(twinFolder);
         }
@@ -129,7 +148,7 @@ class TwinTest {
                     Files.copy(file, twinFolder.resolve(file.getFileName()));
                 }
             } catch (IOException e) {
-                throw new java.io.UncheckedIOException(e);
+                throw new UncheckedIOException(e);
             }
         }
 
@@ -142,8 +161,8 @@ class TwinTest {
                             image,
                             new Operation.Create(
                                     name, granularity << image.entries().size() * 3, true, null));
-                    guestWrites(image);
                 }
+                guestWrites(image);
             }
             if (random.nextBoolean()) {
                 for (Path side : List.of(ourFolder, twinFolder)) {
@@ -157,22 +176,29 @@ class TwinTest {
 
         void step() throws Exception {
             Model image = images.get(random.nextInt(4) == 0 ? 1 : 0);
-            does(image, operations.next(image));
+            does(image, next.next(image));
             if (random.nextInt(4) == 0) {
                 guestWrites(image);
             }
         }
 
         private void guestWrites(Model image) throws Exception {
-            List<String> commands = operations.guestWrites();
+            List<String> commands = next.guestWrites();
             done.add(image.file + " " + commands);
             reader.write(image.file, commands);
             twin.write(image.file, commands);
-            compare(image, null);
+            List<Entry> entries = image.entries();
+            compare(
+                    image,
+                    entries.isEmpty()
+                            ? null
+                            : entries.get(random.nextInt(entries.size())).name());
         }
 
         private void does(Model image, Operation operation) throws Exception {
             done.add(image.file + " " + operation);
+            operations +=
+                    operation instanceof Operation.Transaction(var all) ? all.size() : 1;
             QemuSide.Content result = content(image, operation);
             String refusal = ours.apply(image.file, operation);
             assertThat(REFUSALS).as(story()).containsKey(refusal);
@@ -195,7 +221,7 @@ class TwinTest {
             if (refusal.isEmpty()) {
                 image.apply(operation, to);
             }
-            compare(to, refusal.isEmpty() ? target(operation) : null);
+            compare(to, refusal.isEmpty() ? target(operation) : NONE);
         }
 
         private static Operation onScratch(Operation operation, String file) {
@@ -225,7 +251,7 @@ class TwinTest {
             };
         }
 
-        /// The bitmap whose bits an operation may change.
+        /// The bitmap whose bits an operation may change; null if there may be several.
         private static @Nullable String target(Operation operation) {
             return switch (operation) {
                 case Operation.Create create -> create.bitmap();
@@ -235,8 +261,9 @@ class TwinTest {
                 case Operation.Mark mark -> mark.bitmap();
                 case Operation.Replace replace -> replace.bitmap();
                 case Operation.Rename rename -> rename.name();
-                case Operation.Delete _, Operation.DeleteAll _ -> null;
-                case Operation.Enable _, Operation.Refer _, Operation.Transaction _ -> null;
+                case Operation.Delete _, Operation.DeleteAll _ -> NONE;
+                case Operation.Enable _, Operation.Refer _ -> NONE;
+                case Operation.Transaction _ -> null;
             };
         }
 
@@ -316,17 +343,10 @@ class TwinTest {
         }
 
         private void compare(String file, Entry entry, LoadedBitmap loaded) throws Exception {
-            byte[] bits = ours.bits(file, entry.name());
-            assertThat(sha256(bits)).as(story()).isEqualTo(loaded.sha256());
-            List<Range> dirty = ours.dirty(file, entry.name());
-            byte[] fromExtents = new byte[bits.length];
-            for (Range range : dirty) {
-                long end = Math.ceilDiv(range.end(), entry.granularity());
-                for (long bit = range.offset() / entry.granularity(); bit < end; bit++) {
-                    fromExtents[(int) (bit >> 3)] |= (byte) (1 << (bit & 7));
-                }
-            }
-            assertThat(Arrays.equals(fromExtents, bits)).as(story()).isTrue();
+            long bits = Math.ceilDiv(layout.virtualSize(), entry.granularity());
+            byte[] fromExtents = new byte[(int) Math.ceilDiv(bits, 8)];
+            HttpSide.set(fromExtents, ours.dirty(file, entry.name()), entry.granularity());
+            assertThat(sha256(fromExtents)).as(story()).isEqualTo(loaded.sha256());
         }
 
         /// As QEMU reckons it: over whole words of 64 bits.
@@ -354,13 +374,20 @@ class TwinTest {
         }
 
         /// The extents as an NBD client of QEMU sees them.
-        void end() {
+        void end() throws Exception {
             for (Model image : images) {
+                compare(image, null);
                 List<String> names =
                         image.entries().stream()
                                 .filter(entry -> !entry.inconsistent())
                                 .map(Entry::name)
                                 .toList();
+                SequencedMap<String, LoadedBitmap> inTwin = twin.read(image.file);
+                for (String name : names) {
+                    assertThat(sha256(ours.bits(image.file, name)))
+                            .as(story())
+                            .isEqualTo(inTwin.getOrDefault(name, MISSING).sha256());
+                }
                 assertThat(names.stream().map(name -> ours.dirty(image.file, name)).toList())
                         .as(story())
                         .isEqualTo(
