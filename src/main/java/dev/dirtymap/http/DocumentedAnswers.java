@@ -329,7 +329,8 @@ final class DocumentedAnswers implements OpenApiCustomizer {
             if (ref != null) {
                 String name = ref.substring(ref.lastIndexOf('/') + 1);
                 body.setRequired(!ALL_OPTIONAL.contains(name));
-                body.setDescription(components.getSchemas().get(name).getDescription());
+                Schema<?> described = components.getSchemas().get(name);
+                body.setDescription(described == null ? null : described.getDescription());
             }
         }
     }

@@ -218,25 +218,34 @@ final class Allocator {
     /// Makes sure of the disk space for all that was chosen, before the first byte is written.
     void reserve() throws IOException {
         for (int i = 0; i < runs.size(); i++) {
+            Run run = runs.get(i);
             try {
-                Run run = runs.get(i);
                 file.reserve(
                         run.first() << header.clusterBits(), run.count() << header.clusterBits());
-            } catch (NoSpaceException e) {
-                discard(runs.subList(0, i + 1));
+            } catch (IOException e) {
+                giveBack(runs.subList(0, i + 1));
                 throw e;
             }
         }
     }
 
-    /// Gives back the space of clusters that nobody uses, if that works.
-    private void discard(List<Run> unused) {
+    /// Gives back the space of clusters that nobody uses, if that works. What was left in one of them stays:
+    /// only what is zero anyway may become a hole.
+    private void giveBack(List<Run> unused) {
+        byte[] bytes = new byte[header.clusterSize()];
+        byte[] zeros = new byte[header.clusterSize()];
         for (Run run : unused) {
-            try {
-                file.discard(
-                        run.first() << header.clusterBits(), run.count() << header.clusterBits());
-            } catch (IOException untold) {
-                // They are unused all the same.
+            for (long cluster = run.first(); cluster < run.end(); cluster++) {
+                long at = cluster << header.clusterBits();
+                try {
+                    Arrays.fill(bytes, (byte) 0);
+                    file.read(at, ByteBuffer.wrap(bytes));
+                    if (Arrays.equals(bytes, zeros)) {
+                        file.discard(at, bytes.length);
+                    }
+                } catch (IOException untold) {
+                    // It is unused all the same.
+                }
             }
         }
     }

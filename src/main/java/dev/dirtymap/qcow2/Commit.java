@@ -69,7 +69,7 @@ public final class Commit {
             commit.plan();
             // What was said may come to what is there, as when a bitmap is made and deleted.
             if (!commit.switches.isEmpty()) {
-                commit.allocator.reserve();
+                commit.reserve();
                 commit.write();
             }
         }
@@ -285,6 +285,18 @@ public final class Commit {
         return new Extension(HeaderExtension.BITMAPS, payload.toBytes());
     }
 
+    /// Makes sure of the disk space, before the first byte is written.
+    private void reserve() throws IOException {
+        // A file that was copied with holes may have one where the header is to be written.
+        for (Switch step : switches) {
+            for (Patch patch : step.before()) {
+                file.reserve(patch.offset(), patch.bytes().length);
+            }
+            file.reserve(step.sector().offset(), step.sector().bytes().length);
+        }
+        allocator.reserve();
+    }
+
     private void write() throws ChangeRefusedException, IOException {
         try {
             writeClusters();
@@ -329,50 +341,10 @@ public final class Commit {
             table.write();
         }
         if (directory != null) {
-            writeDirectory(directory);
+            new DirectoryOutput(file, offset(directory)).write(draft, tables);
         }
         new RefcountUpdate(file, header).apply(allocator.runs(), (_, _) -> 1);
         allocator.writeRefcounts();
-    }
-
-    private void writeDirectory(Run run) throws IOException {
-        BitmapDirectory old = draft.image().bitmaps();
-        if (old.isOrphaned()) {
-            file.write(offset(run), ByteBuffer.wrap(OrphanedDirectory.reordered(draft)));
-            return;
-        }
-        long end = offset(run) + (run.count() << header.clusterBits());
-        DirectoryOutput out = new DirectoryOutput(file, offset(run));
-        for (int i = 0; i < old.count(); i++) {
-            DraftEntry entry = draft.entries().edited(i);
-            if (entry != null) {
-                out.put(bytes(entry));
-            } else if (!draft.entries().isRemoved(i)) {
-                out.put(old.raw(i));
-            }
-        }
-        for (DraftEntry entry : draft.entries().added()) {
-            out.put(bytes(entry));
-        }
-        out.fill(end);
-    }
-
-    private byte[] bytes(DraftEntry entry) {
-        TablePlan table = tables.get(entry);
-        long tableOffset =
-                table != null ? table.tableOffset() : required(entry.stored).entry().tableOffset();
-        ByteBuffer bytes = ByteBuffer.allocate(entry.length());
-        new DirectoryEntry(
-                        0,
-                        tableOffset,
-                        draft.geometry(entry).tableSize(),
-                        entry.enabled ? DirectoryEntry.AUTO : 0,
-                        1,
-                        entry.granularityBits,
-                        entry.name.length,
-                        0)
-                .write(bytes);
-        return bytes.put(entry.name).array();
     }
 
     private long clusters(long bytes) {

@@ -2,8 +2,10 @@ package dev.dirtymap.qcow2;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
-/// Writes directory entries one after the other.
+/// Writes a bitmap directory, entry after entry.
 final class DirectoryOutput {
 
     private static final int PIECE = 64 << 10;
@@ -17,7 +19,58 @@ final class DirectoryOutput {
         this.at = at;
     }
 
-    void put(byte[] entry) throws IOException {
+    /// Writes the whole directory.
+    ///
+    /// @param tables of the bitmaps whose bits change
+    void write(BitmapsDraft draft, Map<DraftEntry, TablePlan> tables) throws IOException {
+        BitmapDirectory old = draft.image().bitmaps();
+        if (old.isOrphaned()) {
+            file.write(at, ByteBuffer.wrap(OrphanedDirectory.reordered(draft)));
+            return;
+        }
+        for (int i = 0; i < old.count(); i++) {
+            DraftEntry entry = draft.entries().edited(i);
+            if (entry != null) {
+                put(bytes(draft, entry, tables.get(entry)));
+            } else if (!draft.entries().isRemoved(i)) {
+                put(old.raw(i));
+            }
+        }
+        for (DraftEntry entry : draft.entries().added()) {
+            put(bytes(draft, entry, tables.get(entry)));
+        }
+        // Whole sectors; what follows in the last cluster means nothing.
+        while (piece.position() % HeaderCluster.SECTOR != 0) {
+            piece.put((byte) 0);
+        }
+        flush();
+    }
+
+    private static byte[] bytes(BitmapsDraft draft, DraftEntry entry, @Nullable TablePlan table) {
+        Bitmap stored = entry.stored;
+        long tableOffset;
+        if (table != null) {
+            tableOffset = table.tableOffset();
+        } else if (stored != null) {
+            tableOffset = stored.entry().tableOffset();
+        } else {
+            throw new IllegalStateException("a new bitmap has a new table");
+        }
+        ByteBuffer bytes = ByteBuffer.allocate(entry.length());
+        new DirectoryEntry(
+                        0,
+                        tableOffset,
+                        draft.geometry(entry).tableSize(),
+                        entry.enabled ? DirectoryEntry.AUTO : 0,
+                        1,
+                        entry.granularityBits,
+                        entry.name.length,
+                        0)
+                .write(bytes);
+        return bytes.put(entry.name).array();
+    }
+
+    private void put(byte[] entry) throws IOException {
         for (int from = 0; from < entry.length; ) {
             if (!piece.hasRemaining()) {
                 flush();
@@ -26,17 +79,6 @@ final class DirectoryOutput {
             piece.put(entry, from, count);
             from += count;
         }
-    }
-
-    /// Ends with zeros, whatever was in the cluster.
-    void fill(long end) throws IOException {
-        while (at + piece.position() < end) {
-            if (!piece.hasRemaining()) {
-                flush();
-            }
-            piece.put((byte) 0);
-        }
-        flush();
     }
 
     private void flush() throws IOException {

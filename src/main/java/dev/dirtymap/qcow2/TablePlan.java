@@ -104,12 +104,8 @@ final class TablePlan {
                         flush(entries, entriesAt);
                     }
                 });
-        // What follows the table in its last cluster is zeros, whatever was there.
-        long end = tableOffset() + (required(table).count() << geometry.clusterBits());
-        while (entriesAt[0] + entries.position() < end) {
-            if (!entries.hasRemaining()) {
-                flush(entries, entriesAt);
-            }
+        // Whole sectors; what follows in the last cluster means nothing.
+        while (entries.position() % HeaderCluster.SECTOR != 0) {
             entries.putLong(0);
         }
         flush(entries, entriesAt);
@@ -121,13 +117,6 @@ final class TablePlan {
         file.write(at[0], entries);
         at[0] += length;
         entries.clear();
-    }
-
-    private static Run required(@Nullable Run run) {
-        if (run == null) {
-            throw new IllegalStateException("not allocated yet");
-        }
-        return run;
     }
 
     private Window oldTable() {

@@ -49,7 +49,8 @@ class ExamplesTest {
     private static final boolean WRITE = Boolean.getBoolean("dirtymap.examples.write");
 
     /// What differs from one machine to the next: compared by presence and type only.
-    private static final Set<String> MACHINE_DEPENDENT = Set.of("nextCursor", "allocatedSize", "etag");
+    private static final Set<String> MACHINE_DEPENDENT =
+            Set.of("nextCursor", "allocatedSize", "etag");
 
     /// A cursor of the same list, from before the image changed.
     private static final String STALE_CURSOR = "{staleCursor}";

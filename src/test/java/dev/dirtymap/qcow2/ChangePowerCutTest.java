@@ -13,7 +13,6 @@ import dev.dirtymap.testimages.QemuImg;
 import dev.dirtymap.testimages.QemuIo;
 import dev.dirtymap.testimages.QemuJudge;
 import dev.dirtymap.testimages.RecordingImageFile;
-import dev.dirtymap.testimages.StorageDaemon;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -127,7 +126,7 @@ class ChangePowerCutTest {
                 });
 
         private final List<String> bitmaps;
-        private final Operations operations;
+        final Operations operations;
 
         /// Whether it takes room for a reference point.
         private final boolean refers;
@@ -153,15 +152,15 @@ class ChangePowerCutTest {
     }
 
     /// What anybody can see of the bitmaps.
-    private record Seen(Map<String, StorageDaemon.LoadedBitmap> inQemu, Ours ours) {}
+    record Seen(Map<String, QemuJudge.LoadedBitmap> inQemu, Ours ours) {}
 
     /// What we see: with each name its extents, flags and reference point.
-    private record Ours(BitmapsState state, Map<String, String> bitmaps) {}
+    record Ours(BitmapsState state, Map<String, String> bitmaps) {}
 
     @ParameterizedTest
     @MethodSource("cases")
     void whatIsLeftIsOldOrNew(Layout layout, Change change) throws Exception {
-        Path image = create(layout, change);
+        Path image = create(folder, layout, change);
         MemoryImageFile base = MemoryImageFile.copyOf(image);
         RecordingImageFile file = new RecordingImageFile(new OverlayImageFile(base));
         Changes.change(file, change.operations);
@@ -219,7 +218,7 @@ class ChangePowerCutTest {
         }
     }
 
-    private Path create(Layout layout, Change change) throws Exception {
+    static Path create(Path folder, Layout layout, Change change) throws Exception {
         QemuImg qemu = new QemuImg(folder);
         qemu.create("base.qcow2", "1M");
         Path image = qemu.create("image.qcow2", layout.size, layout.words, layout.options);
@@ -286,13 +285,13 @@ class ChangePowerCutTest {
         bytes.extensions(kept);
     }
 
-    private static Seen seen(QemuJudge judge, OverlayImageFile state) throws IOException {
+    static Seen seen(QemuJudge judge, OverlayImageFile state) throws IOException {
         QemuJudge.Verdict verdict = judge.judge(state);
         assertThat(verdict.refusal()).isNull();
         return new Seen(verdict.bitmaps(), ours(state));
     }
 
-    private static Ours ours(ImageFile file) throws IOException {
+    static Ours ours(ImageFile file) throws IOException {
         Image image = Image.open(file, false).orElseThrow();
         ReferencePoints points = ReferencePoints.of(image.extensions());
         Map<String, String> bitmaps = new TreeMap<>();

@@ -33,12 +33,25 @@ public final class QemuJudge implements AutoCloseable {
     ///
     /// @param refusal why it does not open it, or null
     /// @param bitmaps that it loads, by name; none if it does not open the image
-    public record Verdict(@Nullable String refusal, Map<String, StorageDaemon.LoadedBitmap> bitmaps) {
+    public record Verdict(@Nullable String refusal, Map<String, LoadedBitmap> bitmaps) {
 
         public Verdict {
             bitmaps = Map.copyOf(bitmaps);
         }
     }
+
+    /// A bitmap that QEMU has loaded. Two with the same content are equal.
+    ///
+    /// @param granularity in bytes
+    /// @param inconsistent whether it was in use when its writer died; then its content is unknown
+    /// @param dirtyBytes as QEMU counts them: whole granules
+    /// @param sha256 of the bits in memory, in words of 64 bits; empty if inconsistent
+    public record LoadedBitmap(
+            long granularity,
+            boolean enabled,
+            boolean inconsistent,
+            long dirtyBytes,
+            String sha256) {}
 
     /// Starts QEMU.
     ///
@@ -62,7 +75,7 @@ public final class QemuJudge implements AutoCloseable {
         if (!reply.has("return")) {
             return new Verdict(reply.at("/error/desc").asString(), Map.of());
         }
-        Map<String, StorageDaemon.LoadedBitmap> bitmaps = daemon.bitmaps(NODE);
+        Map<String, LoadedBitmap> bitmaps = daemon.bitmaps(NODE);
         daemon.closeNode(NODE);
         return new Verdict(null, bitmaps);
     }

@@ -1,5 +1,6 @@
 package dev.dirtymap.testimages;
 
+import dev.dirtymap.testimages.QemuJudge.LoadedBitmap;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.ProcessBuilder.Redirect;
@@ -24,19 +25,6 @@ public final class StorageDaemon implements AutoCloseable {
     private final Process process;
     private final QmpChannel monitor;
     private boolean ended;
-
-    /// A bitmap that QEMU has loaded. Two with the same content are equal.
-    ///
-    /// @param granularity in bytes
-    /// @param inconsistent whether it was in use when its writer died; then its content is unknown
-    /// @param dirtyBytes as QEMU counts them: whole granules
-    /// @param sha256 of the bits in memory, in words of 64 bits; empty if inconsistent
-    public record LoadedBitmap(
-            long granularity,
-            boolean enabled,
-            boolean inconsistent,
-            long dirtyBytes,
-            String sha256) {}
 
     private StorageDaemon(Path folder, SocketFolder place, Process process, QmpChannel monitor) {
         this.folder = folder;

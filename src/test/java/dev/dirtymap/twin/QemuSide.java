@@ -6,7 +6,7 @@ import dev.dirtymap.testimages.QemuImg;
 import dev.dirtymap.testimages.QemuIo;
 import dev.dirtymap.testimages.Range;
 import dev.dirtymap.testimages.StorageDaemon;
-import dev.dirtymap.testimages.StorageDaemon.LoadedBitmap;
+import dev.dirtymap.testimages.QemuJudge.LoadedBitmap;
 import dev.dirtymap.twin.Operation.Source;
 import java.nio.file.Path;
 import java.util.ArrayList;

@@ -9,7 +9,7 @@ import dev.dirtymap.testimages.ImageBytes;
 import dev.dirtymap.testimages.NbdMap;
 import dev.dirtymap.testimages.QemuImg;
 import dev.dirtymap.testimages.Range;
-import dev.dirtymap.testimages.StorageDaemon.LoadedBitmap;
+import dev.dirtymap.testimages.QemuJudge.LoadedBitmap;
 import dev.dirtymap.twin.Model.Entry;
 import java.io.IOException;
 import java.io.UncheckedIOException;
