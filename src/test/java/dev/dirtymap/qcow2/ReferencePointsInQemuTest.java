@@ -43,19 +43,16 @@ class ReferencePointsInQemuTest {
         SNAPSHOT_DELETE(qemu -> run(qemu, "snapshot", "-d", "s1", IMAGE)),
         AMEND_LAZY_REFCOUNTS(qemu -> run(qemu, "amend", "-o", "lazy_refcounts=on", IMAGE)),
         AMEND_REFCOUNTS(qemu -> run(qemu, "amend", "-o", "refcount_bits=32", IMAGE)),
-        REBASE_UNSAFE(
-                qemu -> run(qemu, "rebase", "-u", "-b", OTHER_BASE, "-F", "qcow2", IMAGE)),
+        REBASE_UNSAFE(qemu -> run(qemu, "rebase", "-u", "-b", OTHER_BASE, "-F", "qcow2", IMAGE)),
         REBASE(qemu -> run(qemu, "rebase", "-b", BASE, "-F", "qcow2", IMAGE)),
         WRITE(qemu -> QemuIo.run(qemu.folder().resolve(IMAGE), "write 100k 200k")),
-        DAEMON(
-                qemu -> {
-                    try (StorageDaemon daemon = StorageDaemon.start(qemu.folder())) {
-                        daemon.open("node", IMAGE, false);
-                        daemon.closeNode("node");
-                    }
-                }),
-        CHECK_AND_REPAIR(
-                qemu -> assertThat(qemu.checkRepairing(IMAGE, "all").exitCode()).isZero()),
+        DAEMON(qemu -> {
+            try (StorageDaemon daemon = StorageDaemon.start(qemu.folder())) {
+                daemon.open("node", IMAGE, false);
+                daemon.closeNode("node");
+            }
+        }),
+        CHECK_AND_REPAIR(qemu -> assertThat(qemu.checkRepairing(IMAGE, "all").exitCode()).isZero()),
         COMMIT(qemu -> run(qemu, "commit", IMAGE)),
         REBASE_TO_NONE(qemu -> run(qemu, "rebase", "-u", "-b", "", IMAGE));
 
@@ -77,8 +74,8 @@ class ReferencePointsInQemuTest {
 
     private static Stream<Arguments> headers() {
         return Stream.of(512, 1024, 2048, 4096, 65536)
-                .flatMap(cluster ->
-                        Stream.of(false, true).map(full -> Arguments.of(cluster, full)));
+                .flatMap(
+                        cluster -> Stream.of(false, true).map(full -> Arguments.of(cluster, full)));
     }
 
     @ParameterizedTest(name = "cluster {0}, full {1}")
@@ -149,8 +146,7 @@ class ReferencePointsInQemuTest {
         QemuImg qemu = new QemuImg(folder);
         qemu.create(BASE, "4M");
         qemu.create(OTHER_BASE, "4M");
-        qemu.create(
-                IMAGE, "4M", List.of("-b", BASE, "-F", "qcow2"), "cluster_size=" + cluster);
+        qemu.create(IMAGE, "4M", List.of("-b", BASE, "-F", "qcow2"), "cluster_size=" + cluster);
         for (int i = 0; i < BITMAPS; i++) {
             qemu.bitmapAdd(IMAGE, "b" + i, 4096, true);
             QemuIo.run(folder.resolve(IMAGE), "write %dk 10k".formatted(i * 40));

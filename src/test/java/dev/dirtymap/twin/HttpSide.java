@@ -38,7 +38,11 @@ record HttpSide(int port, String folder) {
     /// @return the slug of the problem; empty if it is done
     String apply(String file, Operation operation) {
         return switch (operation) {
-            case Operation.Create(String bitmap, Long granularity, boolean enabled, String point) -> {
+            case Operation.Create(
+                            String bitmap,
+                            Long granularity,
+                            boolean enabled,
+                            String point) -> {
                 ObjectNode body = object().put("name", bitmap).put("enabled", enabled);
                 yield post(bitmaps(file), refer(granular(body, granularity), point));
             }
@@ -111,9 +115,7 @@ record HttpSide(int port, String folder) {
         for (JsonNode extent : page.path("extents")) {
             ranges.add(
                     new Range(
-                            extent.path("offset").asLong(),
-                            extent.path("length").asLong(),
-                            true));
+                            extent.path("offset").asLong(), extent.path("length").asLong(), true));
         }
         return ranges;
     }
@@ -123,11 +125,7 @@ record HttpSide(int port, String folder) {
         byte[] bits = new byte[bits(file, bitmap).length];
         set(bits, ranges, now.path("granularity").asLong());
         return slug(
-                exchange(
-                        "PUT",
-                        bitmap(file, bitmap) + "/bits",
-                        "application/octet-stream",
-                        bits));
+                exchange("PUT", bitmap(file, bitmap) + "/bits", "application/octet-stream", bits));
     }
 
     /// Sets the bits of all granules that ranges touch.

@@ -4,9 +4,9 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import dev.dirtymap.testimages.QemuImg;
 import dev.dirtymap.testimages.QemuIo;
+import dev.dirtymap.testimages.QemuJudge.LoadedBitmap;
 import dev.dirtymap.testimages.Range;
 import dev.dirtymap.testimages.StorageDaemon;
-import dev.dirtymap.testimages.QemuJudge.LoadedBitmap;
 import dev.dirtymap.twin.Operation.Source;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -134,10 +134,12 @@ final class QemuSide implements AutoCloseable {
 
     /// @param sources with nodes in place of files
     private static ObjectNode mergeAction(String bitmap, List<Source> sources) {
-        ObjectNode action =
-                StorageDaemon.arguments().put("type", "block-dirty-bitmap-merge");
+        ObjectNode action = StorageDaemon.arguments().put("type", "block-dirty-bitmap-merge");
         ArrayNode list =
-                action.putObject("data").put("node", NODE).put("target", bitmap).putArray("bitmaps");
+                action.putObject("data")
+                        .put("node", NODE)
+                        .put("target", bitmap)
+                        .putArray("bitmaps");
         for (Source source : sources) {
             list.addObject().put("node", source.image()).put("name", source.bitmap());
         }
@@ -146,13 +148,13 @@ final class QemuSide implements AutoCloseable {
 
     private String deleteAll(String file, String state) {
         List<ObjectNode> actions = new ArrayList<>();
-        read(file).forEach(
-                        (name, bitmap) -> {
-                            if (state.equals("ALL")
-                                    || bitmap.inconsistent() == state.equals("INCONSISTENT")) {
-                                actions.add(action("remove", name));
-                            }
-                        });
+        read(file)
+                .forEach((name, bitmap) -> {
+                    if (state.equals("ALL")
+                            || bitmap.inconsistent() == state.equals("INCONSISTENT")) {
+                        actions.add(action("remove", name));
+                    }
+                });
         return on(file, actions);
     }
 

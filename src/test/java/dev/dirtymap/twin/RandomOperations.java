@@ -14,7 +14,17 @@ final class RandomOperations {
     private static final int MOST_BITMAPS = 7;
     private static final String LONG_NAME = "n".repeat(1024);
     private static final List<String> NAMES =
-            List.of("a", "b", "daily", "weekly", "täglich", "a b/c", "x".repeat(60), "😀", "d.e", "~");
+            List.of(
+                    "a",
+                    "b",
+                    "daily",
+                    "weekly",
+                    "täglich",
+                    "a b/c",
+                    "x".repeat(60),
+                    "😀",
+                    "d.e",
+                    "~");
 
     private final Random random;
     private final Layout layout;
@@ -71,7 +81,8 @@ final class RandomOperations {
             String verb =
                     range.length() > 256 << 10
                             ? random.nextBoolean() ? "write -z" : "discard"
-                            : List.of("write", "write", "write -z", "discard").get(random.nextInt(4));
+                            : List.of("write", "write", "write -z", "discard")
+                                    .get(random.nextInt(4));
             long offset = range.offset();
             long length = Math.min(range.length(), 1L << 30);
             if (layout == Layout.LUKS || random.nextBoolean()) {
@@ -84,8 +95,7 @@ final class RandomOperations {
     }
 
     private Operation create(Model image) {
-        return new Operation.Create(
-                fresh(image), granularity(), random.nextInt(3) > 0, point());
+        return new Operation.Create(fresh(image), granularity(), random.nextInt(3) > 0, point());
     }
 
     private Operation merge(Model image, String bitmap) {
@@ -191,8 +201,7 @@ final class RandomOperations {
             case 9 -> new Operation.Rename(missing, missing + "2");
             default ->
                     sound.size() > 1
-                            ? new Operation.Rename(
-                                    sound.getFirst().name(), sound.getLast().name())
+                            ? new Operation.Rename(sound.getFirst().name(), sound.getLast().name())
                             : new Operation.Copy(bitmap, image.file, bitmap, null, null);
         };
     }
@@ -214,8 +223,7 @@ final class RandomOperations {
                                 << layout.minGranularityBits
                                         + (random.nextBoolean()
                                                 ? random.nextInt(6)
-                                                : random.nextInt(
-                                                        32 - layout.minGranularityBits)));
+                                                : random.nextInt(32 - layout.minGranularityBits)));
     }
 
     private @Nullable String point() {
@@ -238,7 +246,8 @@ final class RandomOperations {
                     case 0 -> 0;
                     case 1 -> size - 1 - random.nextLong(Math.min(size, 70_000));
                     case 2 ->
-                            Math.max(0, (random.nextLong(size) & -1L << 9 + random.nextInt(12)) - 1);
+                            Math.max(
+                                    0, (random.nextLong(size) & -1L << 9 + random.nextInt(12)) - 1);
                     default -> random.nextLong(size);
                 };
         long most = size - offset;

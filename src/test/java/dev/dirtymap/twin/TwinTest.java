@@ -8,8 +8,8 @@ import dev.dirtymap.qcow2.ImageFile;
 import dev.dirtymap.testimages.ImageBytes;
 import dev.dirtymap.testimages.NbdMap;
 import dev.dirtymap.testimages.QemuImg;
-import dev.dirtymap.testimages.Range;
 import dev.dirtymap.testimages.QemuJudge.LoadedBitmap;
+import dev.dirtymap.testimages.Range;
 import dev.dirtymap.twin.Model.Entry;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -126,7 +126,8 @@ class TwinTest {
             create();
             images =
                     List.of(
-                            new Model(IMAGE, new ImageBytes(ourFolder.resolve(IMAGE)).clusterSize()),
+                            new Model(
+                                    IMAGE, new ImageBytes(ourFolder.resolve(IMAGE)).clusterSize()),
                             new Model(OTHER, 4096));
             next = new RandomOperations(random, layout, images, TINY);
             reader = new QemuSide(ourFolder);
@@ -190,15 +191,12 @@ class TwinTest {
             List<Entry> entries = image.entries();
             compare(
                     image,
-                    entries.isEmpty()
-                            ? null
-                            : entries.get(random.nextInt(entries.size())).name());
+                    entries.isEmpty() ? null : entries.get(random.nextInt(entries.size())).name());
         }
 
         private void does(Model image, Operation operation) throws Exception {
             done.add(image.file + " " + operation);
-            operations +=
-                    operation instanceof Operation.Transaction(var all) ? all.size() : 1;
+            operations += operation instanceof Operation.Transaction(var all) ? all.size() : 1;
             QemuSide.Content result = content(image, operation);
             String refusal = ours.apply(image.file, operation);
             assertThat(REFUSALS).as(story()).containsKey(refusal);
@@ -275,8 +273,7 @@ class TwinTest {
                     List<Range> left =
                             dirty
                                     ? List.of()
-                                    : without(
-                                            ours.dirty(image.file, bitmap), ranges, granularity);
+                                    : without(ours.dirty(image.file, bitmap), ranges, granularity);
                     yield new QemuSide.Content(granularity, layout.virtualSize(), left);
                 }
                 case Operation.Replace(String bitmap, List<Range> ranges) ->
