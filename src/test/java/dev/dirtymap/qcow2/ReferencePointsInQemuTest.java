@@ -56,6 +56,8 @@ class ReferencePointsInQemuTest {
         COMMIT(qemu -> run(qemu, "commit", IMAGE)),
         REBASE_TO_NONE(qemu -> run(qemu, "rebase", "-u", "-b", "", IMAGE));
 
+        /// A lambda that captures nothing.
+        @SuppressWarnings("ImmutableEnumChecker")
         private final Use use;
 
         Tool(Use use) {
