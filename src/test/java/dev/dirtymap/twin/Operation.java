@@ -7,6 +7,8 @@ import org.jspecify.annotations.Nullable;
 /// A change of one image's bitmaps, as it is put to the service and to QEMU.
 sealed interface Operation {
 
+    /// A new bitmap.
+    ///
     /// @param granularity in bytes; null for the default
     /// @param point what a reference point says as last backup; null for no reference point, here and below
     record Create(
@@ -15,6 +17,8 @@ sealed interface Operation {
 
     record Delete(String bitmap) implements Operation {}
 
+    /// The end of all in one state.
+    ///
     /// @param state `CONSISTENT`, `INCONSISTENT` or `ALL`
     record DeleteAll(String state) implements Operation {}
 
@@ -34,6 +38,8 @@ sealed interface Operation {
     /// @param image which file has it
     record Source(String image, String bitmap) {}
 
+    /// A new bitmap with the content of another one.
+    ///
     /// @param image which file gets the copy
     /// @param granularity null for that of the source
     /// @param enabled null for that of the source
@@ -47,6 +53,8 @@ sealed interface Operation {
 
     record Mark(String bitmap, List<Range> ranges, boolean dirty) implements Operation {}
 
+    /// Another content.
+    ///
     /// @param ranges ascending, of whole granules but for the last, never touching each other
     record Replace(String bitmap, List<Range> ranges) implements Operation {}
 
