@@ -35,6 +35,8 @@ record HttpSide(int port, String folder) {
 
     private static final String JSON = "application/json";
 
+    /// Sends an operation.
+    ///
     /// @return the slug of the problem; empty if it is done
     String apply(String file, Operation operation) {
         return switch (operation) {
