@@ -21,12 +21,12 @@ enum Layout {
 
     private final String size;
     final int minGranularityBits;
-    private final String[] options;
+    private final List<String> options;
 
     Layout(String size, int minGranularityBits, String... options) {
         this.size = size;
         this.minGranularityBits = minGranularityBits;
-        this.options = options;
+        this.options = List.of(options);
     }
 
     long virtualSize() {
@@ -35,24 +35,25 @@ enum Layout {
 
     /// Whether the first cluster has room for reference points.
     boolean holdsPoints() {
-        return !options[0].equals("cluster_size=512");
+        return !options.contains("cluster_size=512");
     }
 
     void create(QemuImg qemu, String file) {
+        String[] words = options.toArray(String[]::new);
         switch (this) {
             case BACKING_FILE -> {
                 qemu.create("base.qcow2", size);
                 QemuIo.run(qemu.folder().resolve("base.qcow2"), "write -P 7 0 1M");
-                qemu.create(file, size, List.of("-b", "base.qcow2", "-F", "qcow2"), options);
+                qemu.create(file, size, List.of("-b", "base.qcow2", "-F", "qcow2"), words);
             }
-            case LUKS -> qemu.createEncrypted(file, size, options);
+            case LUKS -> qemu.createEncrypted(file, size, words);
             case SNAPSHOTS -> {
-                qemu.create(file, size, options);
+                qemu.create(file, size, words);
                 QemuIo.run(qemu.folder().resolve(file), "write -P 5 0 300k");
                 qemu.run("snapshot", "-c", "before", file);
                 QemuIo.run(qemu.folder().resolve(file), "write -P 6 0 100k");
             }
-            default -> qemu.create(file, size, options);
+            default -> qemu.create(file, size, words);
         }
     }
 }
