@@ -87,7 +87,7 @@ final class RandomOperations {
             long length = Math.min(range.length(), 1L << 30);
             if (layout == Layout.LUKS || random.nextBoolean()) {
                 offset &= -512;
-                length = Math.min(length + 511 & -512, layout.virtualSize() - offset);
+                length = Math.min((length + 511) & -512, layout.virtualSize() - offset);
             }
             commands.add("%s %d %d".formatted(verb, offset, length));
         }
@@ -220,10 +220,11 @@ final class RandomOperations {
                 ? null
                 : Long.valueOf(
                         1L
-                                << layout.minGranularityBits
+                                << (layout.minGranularityBits
                                         + (random.nextBoolean()
                                                 ? random.nextInt(6)
-                                                : random.nextInt(32 - layout.minGranularityBits)));
+                                                : random.nextInt(
+                                                        32 - layout.minGranularityBits))));
     }
 
     private @Nullable String point() {
@@ -247,7 +248,7 @@ final class RandomOperations {
                     case 1 -> size - 1 - random.nextLong(Math.min(size, 70_000));
                     case 2 ->
                             Math.max(
-                                    0, (random.nextLong(size) & -1L << 9 + random.nextInt(12)) - 1);
+                                    0, (random.nextLong(size) & (-1L << (9 + random.nextInt(12)))) - 1);
                     default -> random.nextLong(size);
                 };
         long most = size - offset;
@@ -256,7 +257,7 @@ final class RandomOperations {
                     case 0 -> 1;
                     case 1 -> 1 + random.nextLong(most);
                     case 2 -> 2;
-                    default -> 1 + random.nextLong(Math.min(most, 1 << 9 + random.nextInt(12)));
+                    default -> 1 + random.nextLong(Math.min(most, 1L << (9 + random.nextInt(12))));
                 };
         return new Range(offset, Math.min(most, length), true);
     }

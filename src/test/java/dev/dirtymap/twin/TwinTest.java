@@ -349,7 +349,7 @@ class TwinTest {
         /// As QEMU reckons it: over whole words of 64 bits.
         private static String sha256(byte[] bits) throws Exception {
             MessageDigest digest = MessageDigest.getInstance("SHA-256");
-            digest.update(ByteBuffer.wrap(Arrays.copyOf(bits, bits.length + 7 & -8)));
+            digest.update(ByteBuffer.wrap(Arrays.copyOf(bits, (bits.length + 7) & -8)));
             return HexFormat.of().formatHex(digest.digest());
         }
 
