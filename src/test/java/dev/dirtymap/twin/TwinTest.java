@@ -122,7 +122,7 @@ class TwinTest {
             this.ourFolder = ourFolder;
             this.twinFolder = twinFolder;
             this.ours = ours;
-            this.random = new Random(seed * 1000 + layout.ordinal());
+            this.random = new Random(seed * 1000 + layout.virtualSize());
             create();
             images =
                     List.of(
@@ -161,7 +161,7 @@ class TwinTest {
                     does(
                             image,
                             new Operation.Create(
-                                    name, granularity << image.entries().size() * 3, true, null));
+                                    name, granularity << (image.entries().size() * 3), true, null));
                 }
                 guestWrites(image);
             }
@@ -326,7 +326,7 @@ class TwinTest {
                     .isEqualTo(entries.stream().map(Entry::name).toList());
             assertThat(ours.list(image.file)).as(story()).isEqualTo(entries);
             for (Entry entry : entries) {
-                LoadedBitmap loaded = inOurs.get(entry.name());
+                LoadedBitmap loaded = inOurs.getOrDefault(entry.name(), MISSING);
                 assertThat(loaded.granularity()).isEqualTo(entry.granularity());
                 assertThat(loaded.inconsistent()).as(story()).isEqualTo(entry.inconsistent());
                 if (!entry.inconsistent()) {
