@@ -6,9 +6,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.dirtymap.testimages.NbdMap;
 import dev.dirtymap.testimages.QemuImg;
 import dev.dirtymap.testimages.QemuIo;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -88,6 +90,23 @@ class CommitTest {
         Changes.change(image, draft -> draft.deleteAll(_ -> true));
         check(qemu);
         assertThat(qemu.info("a.qcow2").toString()).doesNotContain("bitmaps");
+    }
+
+    @Test
+    void operationsThatComeToNothingWriteNothing() throws Exception {
+        Path image = new QemuImg(folder).create("a.qcow2", "1M");
+        byte[] without = Files.readAllBytes(image);
+        Changes.change(
+                image,
+                draft -> {
+                    draft.create(name("short-lived"), null, true, null);
+                    draft.delete(name("short-lived"));
+                });
+        assertThat(Files.readAllBytes(image)).isEqualTo(without);
+        Changes.change(image, draft -> draft.create(name("one"), null, true, null));
+        byte[] with = Files.readAllBytes(image);
+        Changes.change(image, draft -> draft.refer(name("one"), null));
+        assertThat(Files.readAllBytes(image)).isEqualTo(with);
     }
 
     private void check(QemuImg qemu) {

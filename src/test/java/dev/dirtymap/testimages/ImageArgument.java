@@ -14,6 +14,8 @@ final class ImageArgument {
 
     static final String SECRET = "correct horse battery staple";
 
+    static final String SECRET_ID = "luks";
+
     static final String SECRET_OBJECT = "secret,id=luks,format=raw,data=" + SECRET;
 
     private static final int CRYPT_METHOD_OFFSET = 32;
@@ -37,7 +39,7 @@ final class ImageArgument {
                 + image.getFileName().toString().replace(",", ",,");
     }
 
-    private static boolean encrypted(Path image) {
+    static boolean encrypted(Path image) {
         try (var file = new RandomAccessFile(image.toFile(), "r")) {
             if (file.length() < CRYPT_METHOD_OFFSET + Integer.BYTES) {
                 return false;

@@ -3,7 +3,6 @@ package dev.dirtymap.testimages;
 import dev.dirtymap.qcow2.ImageFile;
 import java.nio.file.Path;
 import java.util.Map;
-import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -46,7 +45,7 @@ public final class QemuJudge implements AutoCloseable {
     /// @param granularity in bytes
     /// @param inconsistent whether it was in use when its writer died; then its content is unknown
     /// @param dirtyBytes as QEMU counts them: whole granules
-    /// @param sha256 of the bits in memory; empty if inconsistent
+    /// @param sha256 of the bits in memory, in words of 64 bits; empty if inconsistent
     public record LoadedBitmap(
             long granularity,
             boolean enabled,
@@ -76,17 +75,7 @@ public final class QemuJudge implements AutoCloseable {
         if (!reply.has("return")) {
             return new Verdict(reply.at("/error/desc").asString(), Map.of());
         }
-        Map<String, LoadedBitmap> bitmaps = new TreeMap<>();
-        JsonNode nodes =
-                daemon.execute(
-                        "query-named-block-nodes", StorageDaemon.arguments().put("flat", true));
-        for (JsonNode node : nodes) {
-            if (node.path("node-name").asString().equals(NODE)) {
-                for (JsonNode bitmap : node.path("dirty-bitmaps")) {
-                    bitmaps.put(bitmap.path("name").asString(), loaded(bitmap));
-                }
-            }
-        }
+        Map<String, LoadedBitmap> bitmaps = daemon.bitmaps(NODE);
         daemon.closeNode(NODE);
         return new Verdict(null, bitmaps);
     }
@@ -95,26 +84,6 @@ public final class QemuJudge implements AutoCloseable {
     public QemuImg.CheckResult check(OverlayImageFile state) {
         file.show(state);
         return qemuImg.check(name);
-    }
-
-    private LoadedBitmap loaded(JsonNode bitmap) {
-        boolean inconsistent = bitmap.path("inconsistent").asBoolean(false);
-        String sha256 =
-                inconsistent
-                        ? ""
-                        : daemon.execute(
-                                        "x-debug-block-dirty-bitmap-sha256",
-                                        StorageDaemon.arguments()
-                                                .put("node", NODE)
-                                                .put("name", bitmap.path("name").asString()))
-                                .path("sha256")
-                                .asString();
-        return new LoadedBitmap(
-                bitmap.path("granularity").asLong(),
-                bitmap.path("recording").asBoolean(),
-                inconsistent,
-                bitmap.path("count").asLong(),
-                sha256);
     }
 
     @Override

@@ -1,9 +1,12 @@
 package dev.dirtymap.testimages;
 
+import dev.dirtymap.testimages.QemuJudge.LoadedBitmap;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.ProcessBuilder.Redirect;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.SequencedMap;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
@@ -17,12 +20,14 @@ import tools.jackson.databind.node.ObjectNode;
 /// them in use for ever. QMP is UTF-8, so names that are not pass only through [QemuImg] and [NbdMap].
 public final class StorageDaemon implements AutoCloseable {
 
+    private final Path folder;
     private final SocketFolder place;
     private final Process process;
     private final QmpChannel monitor;
     private boolean ended;
 
-    private StorageDaemon(SocketFolder place, Process process, QmpChannel monitor) {
+    private StorageDaemon(Path folder, SocketFolder place, Process process, QmpChannel monitor) {
+        this.folder = folder;
         this.place = place;
         this.process = process;
         this.monitor = monitor;
@@ -44,7 +49,8 @@ public final class StorageDaemon implements AutoCloseable {
                             .in(folder)
                             .start(Redirect.DISCARD, Redirect.to(place.log().toFile()));
             try {
-                return new StorageDaemon(place, process, new QmpChannel(place.connect(process)));
+                return new StorageDaemon(
+                        folder, place, process, new QmpChannel(place.connect(process)));
             } catch (IOException | AssertionError e) {
                 Programs.destroy(process);
                 place.close();
@@ -85,6 +91,12 @@ public final class StorageDaemon implements AutoCloseable {
                         .put("node-name", node)
                         .put("read-only", readOnly);
         arguments.putObject("cache").put("no-flush", true);
+        if (ImageArgument.encrypted(folder.resolve(file))) {
+            arguments
+                    .putObject("encrypt")
+                    .put("format", "luks")
+                    .put("key-secret", ImageArgument.SECRET_ID);
+        }
         arguments.putObject("file").put("driver", "file").put("filename", file);
         execute("blockdev-add", arguments);
     }
@@ -92,6 +104,38 @@ public final class StorageDaemon implements AutoCloseable {
     /// Closes a block node, which stores its bitmaps.
     public void closeNode(String node) {
         execute("blockdev-del", arguments().put("node-name", node));
+    }
+
+    /// The bitmaps that QEMU has loaded for a block node, by name and in its order, which is the reverse of the
+    /// directory's.
+    public SequencedMap<String, LoadedBitmap> bitmaps(String node) {
+        SequencedMap<String, LoadedBitmap> bitmaps = new LinkedHashMap<>();
+        for (JsonNode one : execute("query-named-block-nodes", arguments().put("flat", true))) {
+            if (one.path("node-name").asString().equals(node)) {
+                for (JsonNode bitmap : one.path("dirty-bitmaps")) {
+                    bitmaps.put(bitmap.path("name").asString(), loaded(node, bitmap));
+                }
+            }
+        }
+        return bitmaps;
+    }
+
+    private LoadedBitmap loaded(String node, JsonNode bitmap) {
+        boolean inconsistent = bitmap.path("inconsistent").asBoolean(false);
+        String sha256 =
+                inconsistent
+                        ? ""
+                        : execute(
+                                        "x-debug-block-dirty-bitmap-sha256",
+                                        bitmap(node, bitmap.path("name").asString()))
+                                .path("sha256")
+                                .asString();
+        return new LoadedBitmap(
+                bitmap.path("granularity").asLong(),
+                bitmap.path("recording").asBoolean(),
+                inconsistent,
+                bitmap.path("count").asLong(),
+                sha256);
     }
 
     /// Adds a persistent bitmap. It is nowhere on disk before its node is closed.
