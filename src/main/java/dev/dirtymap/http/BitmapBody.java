@@ -43,7 +43,11 @@ record BitmapBody(
                         description =
                                 "Bytes of the file that hold the bits; absent where they were not looked up.")
                 @Nullable Long storedBytes,
-        @Schema(description = "What it is relative to; absent if nobody said.")
+        @Schema(
+                        description =
+                                "What it is relative to; absent if nobody said. It belongs to the name: a program"
+                                        + " that clears the bitmap, or removes it and makes another of the same"
+                                        + " name, does not know of it and leaves it as it is.")
                 @Nullable ReferencePointBody referencePoint,
         @Schema(
                         description =

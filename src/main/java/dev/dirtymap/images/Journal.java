@@ -211,9 +211,11 @@ final class Journal {
             for (JournalEntry entry : entries) {
                 LockedImage one = locked.image(entry.image());
                 int state = entry.sector().compare(one.file());
-                if (state < 0 && one.version().equals(entry.version())) {
+                // One that has its new sector may have it in memory only: it is written again, and
+                // synced.
+                if (state > 0 || (state < 0 && one.version().equals(entry.version()))) {
                     open.add(entry);
-                } else if (state <= 0) {
+                } else {
                     throw new TransactionUnfinishedException(
                             image,
                             FOLDER + '/' + name,

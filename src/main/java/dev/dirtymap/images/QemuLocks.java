@@ -44,6 +44,9 @@ final class QemuLocks {
     ///
     /// @return null on success, else who is in the way; then no lock is left
     static @Nullable Holder tryRead(PosixFile file) throws IOException {
+        if (isServiceWriting(file)) {
+            return Holder.SERVICE;
+        }
         if (isReadingForbidden(file)) {
             return Holder.OTHER_PROGRAM;
         }

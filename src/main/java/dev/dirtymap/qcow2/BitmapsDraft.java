@@ -16,6 +16,9 @@ import org.jspecify.annotations.Nullable;
 /// Only what is changed is kept in memory: all other entries stay what they are, byte for byte.
 public final class BitmapsDraft {
 
+    /// How many bitmaps one may be the union of in one change: each takes a buffer.
+    private static final int MAX_SOURCES = 1001;
+
     private final Image image;
     private final ImageFile file;
     private final BitmapDirectory directory;
@@ -244,7 +247,14 @@ public final class BitmapsDraft {
         DraftEntry entry = edit(name);
         DraftEntry other = from.look(source);
         requireSameSize(name, from, source);
-        entry.content = entry.content.union(other.content, other.granularityBits);
+        Content union = entry.content.union(other.content, other.granularityBits);
+        if (union.sourceCount() > MAX_SOURCES) {
+            throw new ChangeRefusedException(
+                    Kind.LIMIT_EXCEEDED,
+                    "bitmap '%s' would be merged from more than %d bitmaps at once"
+                            .formatted(Names.text(name), MAX_SOURCES));
+        }
+        entry.content = union;
     }
 
     /// Adds a bitmap with the content of another one and its reference point.

@@ -5,7 +5,9 @@ import dev.dirtymap.qcow2.ChangeRefusedException.Kind;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -21,12 +23,17 @@ final class ClusterUse implements References.Visitor {
 
     private static final int PIECE = 64 << 10;
 
+    /// How many clusters a change may leave and give back: those of the largest bitmap in the smallest
+    /// clusters, and some. Beyond that they are left to a check.
+    private static final int MAX_LEFT = (1 << 20) + (1 << 18);
+
     private final int clusterBits;
     private long[] left = new long[64];
     private int leftCount;
     private int[] references = {};
     private long[] takenFirst = {};
     private long[] takenEnd = {};
+    private final Set<Long> tables = new HashSet<>();
     private boolean unsure;
     private @Nullable String clash;
 
@@ -41,6 +48,10 @@ final class ClusterUse implements References.Visitor {
     void leave(long hostOffset, long length) {
         long end = (hostOffset + length - 1) >>> clusterBits;
         for (long cluster = hostOffset >>> clusterBits; cluster <= end; cluster++) {
+            if (leftCount == MAX_LEFT) {
+                unsure = true;
+                return;
+            }
             if (leftCount == left.length) {
                 left = Arrays.copyOf(left, leftCount * 2);
             }
@@ -51,6 +62,10 @@ final class ClusterUse implements References.Visitor {
     /// Notes what a bitmap uses, as far as its table can be followed. What cannot is left to a check.
     void leave(Bitmap bitmap, ImageFile file, Header header) throws IOException {
         DirectoryEntry entry = bitmap.entry();
+        if (!tables.add(entry.tableOffset())) {
+            // Shared with another bitmap that goes.
+            return;
+        }
         long bytes = entry.tableSize() * Long.BYTES;
         if (entry.type() != 1
                 || entry.tableOffset() == 0
@@ -61,7 +76,9 @@ final class ClusterUse implements References.Visitor {
             return;
         }
         Window table = new Window(file, PIECE);
-        for (long at = entry.tableOffset(); at < entry.tableOffset() + bytes; at += Long.BYTES) {
+        for (long at = entry.tableOffset();
+                at < entry.tableOffset() + bytes && !unsure;
+                at += Long.BYTES) {
             try {
                 long raw = table.view(at, Long.BYTES).getLong();
                 if (TableEntry.parse(raw, clusterBits, at)

@@ -56,12 +56,21 @@ final class Content {
         return marked.isEmpty() && sources.equals(of(source).sources);
     }
 
+    /// How many bitmaps it is the union of.
+    int sourceCount() {
+        return sources.size();
+    }
+
     /// This and what another bitmap has.
     ///
     /// @param granularityBits those of the other bitmap
     Content union(Content other, int granularityBits) {
         if (!marked.isEmpty() || !other.marked.isEmpty()) {
             throw new IllegalStateException("ranges are marked last");
+        }
+        if (sources.isEmpty()
+                && other.sources.values().stream().allMatch(bits -> bits >= granularityBits)) {
+            return other;
         }
         Map<Source, Integer> all = new LinkedHashMap<>(sources);
         other.sources.forEach(

@@ -177,6 +177,10 @@ final class HeaderCluster {
         }
         Draft middle = draft(bytes, far, next, farName, autoclear);
         ByteBuffer.wrap(middle.bytes).putLong(mark, MARK).putInt(mark + Long.BYTES, base);
+        // With a long header these bytes are fields, of which 0 is the old meaning.
+        if (base < QEMU_HEADER_LENGTH) {
+            Arrays.fill(middle.bytes, base, QEMU_HEADER_LENGTH, (byte) 0);
+        }
         Draft last = draft(middle.bytes, base, next, nameAt, autoclear);
         boolean[] stillLive = live(base, far, far + listLength(next), farName);
         Arrays.fill(stillLive, mark, far, true);
@@ -251,7 +255,9 @@ final class HeaderCluster {
     /// Which bytes mean something: the fixed fields, the extensions and the name.
     private boolean[] live(int fixedEnd, int listStart, int listEnd, int nameAt) {
         boolean[] live = new boolean[bytes.length];
-        Arrays.fill(live, 0, fixedEnd, true);
+        // A header that is long at the moment has all fields, whatever its length was.
+        int fields = listStart == fixedEnd ? fixedEnd : Math.max(fixedEnd, QEMU_HEADER_LENGTH);
+        Arrays.fill(live, 0, fields, true);
         if (listStart != fixedEnd) {
             Arrays.fill(live, Math.max(fixedEnd, listStart - MARK_LENGTH), listStart, true);
         }
@@ -329,6 +335,16 @@ final class HeaderCluster {
         }
         if (needed > header.clusterSize()) {
             throw full(next, needed);
+        }
+        boolean grows = listLength(next) > listLength(extensions);
+        if (ours && grows && header.clusterSize() > SECTOR) {
+            // A second list must fit beside this one for the next switch, for QEMU too.
+            int far = Math.max(QEMU_HEADER_LENGTH, base) + listLength(next) + nameLength();
+            int both = 2 * far + MARK_LENGTH + HEAD;
+            both += header.clusterSize() > 4096 ? QEMU_FEATURE_NAMES : 0;
+            if (both > bytes.length) {
+                throw full(next, both);
+            }
         }
     }
 }

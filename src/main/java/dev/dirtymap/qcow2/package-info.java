@@ -1,4 +1,4 @@
-/// The qcow2 format, for reading: works on any [dev.dirtymap.qcow2.ImageFile] and knows neither locks nor
+/// The qcow2 format, for reading and for changing bitmaps: works on any [dev.dirtymap.qcow2.ImageFile] and knows neither locks nor
 /// HTTP. May use `java.*` only. [dev.dirtymap.qcow2.Rule] lists every rule that can be found broken.
 ///
 /// What becomes of each part of the format:

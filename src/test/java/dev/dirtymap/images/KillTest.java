@@ -39,7 +39,7 @@ import tools.jackson.databind.JsonNode;
 /// image, all replaced by one transaction over all images, and `s<client>.<n>` in one image.
 class KillTest {
 
-    private static final int KILLS = Integer.getInteger("dirtymap.kills", 4);
+    private static final int KILLS = Integer.getInteger("dirtymap.kills", 2);
     private static final long SEED = Long.getLong("dirtymap.kill.seed", 20_261_123);
 
     private static final int CLIENTS = 32;
@@ -171,11 +171,9 @@ class KillTest {
         void compare(List<Map<String, Integer>> there) {
             String name = "t" + number;
             Integer now = there.getFirst().get(name);
-            for (Map<String, Integer> image : there) {
-                if (now == null || !now.equals(image.get(name))) {
-                    wrong.add("half done: %s is %s".formatted(name, there));
-                    return;
-                }
+            if (now == null || there.stream().anyMatch(image -> !now.equals(image.get(name)))) {
+                wrong.add("half done: %s is %s".formatted(name, there));
+                return;
             }
             transactions = next(name, transactions, transactionCut, now);
             transactionCut = false;

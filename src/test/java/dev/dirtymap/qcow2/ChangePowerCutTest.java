@@ -78,6 +78,8 @@ class ChangePowerCutTest {
                 List.of("-u", "-b", "./".repeat(495) + "base.qcow2", "-F", "qcow2"),
                 "cluster_size=4k"),
         GROWING_REFCOUNT_TABLE("4M", List.of(), "cluster_size=512,refcount_bits=64"),
+        /// As QEMU before 5.1 wrote them.
+        SHORT_HEADER("1G", List.of("-u", "-b", "base.qcow2", "-F", "qcow2"), "cluster_size=64k"),
         STRADDLING_488("1G", List.of(), "cluster_size=64k"),
         STRADDLING_496("1G", List.of(), "cluster_size=64k");
 
@@ -234,6 +236,7 @@ class ChangePowerCutTest {
             case STRADDLING_488 -> straddle(image, 488);
             case STRADDLING_496 -> straddle(image, 496);
             case GROWING_REFCOUNT_TABLE -> fill(image);
+            case SHORT_HEADER -> shorten(image);
             default -> {}
         }
         if (!change.bitmaps.isEmpty() && !layout.options.contains("cluster_size=512")) {
@@ -261,6 +264,14 @@ class ChangePowerCutTest {
             free += refcounts.of(cluster) == 0 ? 1 : 0;
         }
         return free;
+    }
+
+    /// Takes the last eight bytes from the header.
+    private static void shorten(Path image) {
+        ImageBytes bytes = new ImageBytes(image);
+        List<ImageBytes.Extension> extensions = bytes.extensions();
+        bytes.u32(100, 104);
+        bytes.extensions(extensions);
     }
 
     /// Puts the bitmaps extension, or the end of the list, where its payload crosses a sector.

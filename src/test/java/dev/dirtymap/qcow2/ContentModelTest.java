@@ -1,17 +1,10 @@
 package dev.dirtymap.qcow2;
 
-import static org.assertj.core.api.Assertions.assertThat;
-
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.dirtymap.qcow2.ExtentScanner.Selection;
 import dev.dirtymap.testimages.MemoryImageFile;
-
-import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.MethodSource;
-
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -25,9 +18,14 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
 import java.util.stream.LongStream;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /// Random operations on two images of one disk size, several in each draft and draft after draft, compared
 /// with a model that is as simple as can be: one set of granules for each bitmap, changed at once.
@@ -105,7 +103,7 @@ class ContentModelTest {
             this.random = random;
             this.name = name;
             this.finest = 9 + random.nextInt(23);
-            long bits = 1 + random.nextInt(1 << random.nextInt(4, 17)) % MAX_BITS;
+            long bits = 1L + random.nextInt(1 << random.nextInt(4, 17)) % MAX_BITS;
             long most = Math.min(MAX_DISK, bits << finest);
             this.size = Math.max(512, (most - random.nextLong(1L << finest)) & -512);
         }
@@ -192,7 +190,7 @@ class ContentModelTest {
                 bitmaps.put(made, new Model(granularityBits, true, point, new BitSet()));
                 return;
             }
-            Model model = bitmaps.get(target);
+            Model model = Objects.requireNonNull(bitmaps.get(target));
             switch (what) {
                 case 1 -> {
                     String point = point();
@@ -210,7 +208,7 @@ class ContentModelTest {
                     }
                     say("merge %s of %s into %s", source, here ? "this" : "the other", target);
                     draft.merge(bytes(target), here ? draft : foreign, bytes(source));
-                    Model from = sources.get(source);
+                    Model from = Objects.requireNonNull(sources.get(source));
                     BitSet added = converted(from, model.granularityBits);
                     added.or(model.bits);
                     model.bits = added;
@@ -221,7 +219,7 @@ class ContentModelTest {
                         return;
                     }
                     String made = "b" + names++;
-                    Model from = sources.get(source);
+                    Model from = Objects.requireNonNull(sources.get(source));
                     Integer granularityBits = random.nextBoolean() ? null : granularityBits();
                     say(
                             "copy %s of %s to %s of %s",
@@ -334,8 +332,9 @@ class ContentModelTest {
                 String bitmapName = new String(bitmap.name(), UTF_8);
                 found.add(bitmapName);
                 assertThat(bitmap.state()).as(as).isEqualTo(BitmapState.CONSISTENT);
-                Model model = disk.bitmaps.get(bitmapName);
-                assertThat(model).as("%s, %s", as, bitmapName).isNotNull();
+                Model model =
+                        Objects.requireNonNull(
+                                disk.bitmaps.get(bitmapName), as + ", " + bitmapName);
                 assertThat(bitmap.granularityBits()).as(as).isEqualTo(model.granularityBits);
                 assertThat(bitmap.enabled()).as(as).isEqualTo(model.enabled);
                 ReferencePoint point = image.referencePoints().get(bitmap.name());
@@ -460,6 +459,7 @@ class ContentModelTest {
             }
         }
 
+        @SuppressWarnings("AnnotateFormatMethod")
         private void say(String text, @Nullable Object... values) {
             said.add(text.formatted(values));
         }

@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -135,7 +136,7 @@ class SharedClustersTest {
             bytes.u16(refcountAt(at), refcount);
         }
         List<Extent> other = dirty("b");
-        Changes.change(image, LEAVING.get(what));
+        Changes.change(image, Objects.requireNonNull(LEAVING.get(what)));
         if (target.equals("refcount block")) {
             assertThat(bytes.u64(bytes.u64(48))).isEqualTo(at);
         } else if (!target.equals("header")) {

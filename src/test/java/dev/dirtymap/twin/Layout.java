@@ -21,6 +21,7 @@ enum Layout {
 
     private final String size;
     final int minGranularityBits;
+
     @SuppressWarnings("ImmutableEnumChecker")
     private final List<String> options;
 

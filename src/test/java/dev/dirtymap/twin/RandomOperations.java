@@ -223,8 +223,7 @@ final class RandomOperations {
                                 << (layout.minGranularityBits
                                         + (random.nextBoolean()
                                                 ? random.nextInt(6)
-                                                : random.nextInt(
-                                                        32 - layout.minGranularityBits))));
+                                                : random.nextInt(32 - layout.minGranularityBits))));
     }
 
     private @Nullable String point() {
@@ -248,7 +247,9 @@ final class RandomOperations {
                     case 1 -> size - 1 - random.nextLong(Math.min(size, 70_000));
                     case 2 ->
                             Math.max(
-                                    0, (random.nextLong(size) & (-1L << (9 + random.nextInt(12)))) - 1);
+                                    0,
+                                    (random.nextLong(size) & (-1L << (9 + random.nextInt(12))))
+                                            - 1);
                     default -> random.nextLong(size);
                 };
         long most = size - offset;

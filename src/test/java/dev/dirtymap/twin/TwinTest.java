@@ -41,7 +41,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 /// `-Ddirtymap.twin.sequences=N` runs N sequences a layout, `-Ddirtymap.twin.seed=S` others.
 class TwinTest {
 
-    private static final int SEQUENCES = Integer.getInteger("dirtymap.twin.sequences", 3);
+    private static final int SEQUENCES = Integer.getInteger("dirtymap.twin.sequences", 1);
     private static final long SEED = Long.getLong("dirtymap.twin.seed", 1);
     private static final int STEPS = 50;
     private static final int STEPS_A_CHECK = 10;
@@ -61,7 +61,7 @@ class TwinTest {
                     "size-mismatch", ".*are of different sizes.*",
                     "invalid-request", ".*(Granularity must be|Name length exceeds|uint32).*");
 
-    private static final int LEAST_OPERATIONS = 2000;
+    private static final int LEAST_OPERATIONS = 600 * SEQUENCES;
 
     /// Operations of all sequences, those of transactions too.
     private static int operations;
