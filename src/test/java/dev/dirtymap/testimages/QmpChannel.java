@@ -18,6 +18,7 @@ import tools.jackson.databind.node.ObjectNode;
 final class QmpChannel implements AutoCloseable {
 
     private static final Duration PATIENCE = Duration.ofSeconds(60);
+    private static final Duration START = Duration.ofSeconds(10);
     private static final Duration SHORT = Duration.ofMillis(250);
 
     private final SocketChannel channel;
@@ -35,17 +36,22 @@ final class QmpChannel implements AutoCloseable {
         selector = Selector.open();
         channel.configureBlocking(false);
         channel.register(selector, SelectionKey.OP_READ);
-        JsonNode greeting = readLine(PATIENCE);
-        if (greeting == null || !greeting.has("QMP")) {
-            throw new AssertionError("not a QMP greeting: " + greeting);
+        try {
+            JsonNode greeting = readLine(START);
+            if (greeting == null || !greeting.has("QMP")) {
+                throw new AssertionError("not a QMP greeting: " + greeting);
+            }
+            negotiate();
+        } catch (IOException | AssertionError e) {
+            close();
+            throw e;
         }
-        negotiate();
     }
 
     /// A client that is faster than the monitor's set-up is greeted twice, and what it said in between may be
     /// lost. So it is said again until it is heard.
     private void negotiate() throws IOException {
-        for (int attempt = 0; attempt < PATIENCE.dividedBy(SHORT); attempt++) {
+        for (int attempt = 0; attempt < START.dividedBy(SHORT); attempt++) {
             int id = send("qmp_capabilities", null);
             JsonNode reply = reply(id, SHORT);
             if (reply != null && (reply.has("return") || isNegotiated(reply))) {

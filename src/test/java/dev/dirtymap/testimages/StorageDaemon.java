@@ -20,6 +20,8 @@ import tools.jackson.databind.node.ObjectNode;
 /// them in use for ever. QMP is UTF-8, so names that are not pass only through [QemuImg] and [NbdMap].
 public final class StorageDaemon implements AutoCloseable {
 
+    private static final int TRIES = 3;
+
     private final Path folder;
     private final SocketFolder place;
     private final Process process;
@@ -37,6 +39,19 @@ public final class StorageDaemon implements AutoCloseable {
     ///
     /// @param folder its working directory, relative to which it finds images and their data files
     public static StorageDaemon start(Path folder) {
+        // Rarely a daemon comes up deaf: its monitor was connected to while it was set up.
+        for (int tries = 1; ; tries++) {
+            try {
+                return tryStart(folder);
+            } catch (AssertionError e) {
+                if (tries == TRIES) {
+                    throw e;
+                }
+            }
+        }
+    }
+
+    private static StorageDaemon tryStart(Path folder) {
         try {
             SocketFolder place = SocketFolder.create();
             Process process =
