@@ -30,6 +30,11 @@ record SocketFolder(Path folder) implements AutoCloseable {
         return folder.resolve("s");
     }
 
+    /// A file that the server makes when it is set up: who connects before is sometimes not heard.
+    Path ready() {
+        return folder.resolve("pid");
+    }
+
     Path log() {
         return folder.resolve("log");
     }
@@ -39,6 +44,31 @@ record SocketFolder(Path folder) implements AutoCloseable {
             return Files.readString(log());
         } catch (IOException e) {
             return e.toString();
+        }
+    }
+
+    /// Waits until the server is set up, and connects.
+    ///
+    /// @throws AssertionError if the server ends before, or is not set up within 30 s
+    SocketChannel connectWhenReady(Process server) throws IOException {
+        Instant end = Instant.now().plus(Duration.ofSeconds(30));
+        while (!Files.exists(ready())) {
+            if (!server.isAlive() || Instant.now().isAfter(end)) {
+                throw new AssertionError("no server is ready: " + logText());
+            }
+            pause(2);
+        }
+        // Its monitor's own thread may need a moment more.
+        pause(5);
+        return connect(server);
+    }
+
+    private static void pause(int millis) {
+        try {
+            Thread.sleep(millis);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new AssertionError(e);
         }
     }
 
@@ -56,18 +86,14 @@ record SocketFolder(Path folder) implements AutoCloseable {
                     throw new AssertionError("no server listens: " + logText(), e);
                 }
             }
-            try {
-                Thread.sleep(2);
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                throw new AssertionError(e);
-            }
+            pause(2);
         }
     }
 
     @Override
     public void close() throws IOException {
         Files.deleteIfExists(socket());
+        Files.deleteIfExists(ready());
         Files.deleteIfExists(log());
         Files.delete(folder);
     }

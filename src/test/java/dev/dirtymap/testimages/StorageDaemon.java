@@ -61,11 +61,12 @@ public final class StorageDaemon implements AutoCloseable {
                                     "--chardev",
                                     "socket,id=qmp,server=on,wait=off,path=" + place.socket())
                             .with("--monitor", "chardev=qmp")
+                            .with("--pidfile", place.ready().toString())
                             .in(folder)
                             .start(Redirect.DISCARD, Redirect.to(place.log().toFile()));
             try {
                 return new StorageDaemon(
-                        folder, place, process, new QmpChannel(place.connect(process)));
+                        folder, place, process, new QmpChannel(place.connectWhenReady(process)));
             } catch (IOException | AssertionError e) {
                 Programs.destroy(process);
                 place.close();
