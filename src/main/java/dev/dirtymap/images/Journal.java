@@ -97,8 +97,7 @@ final class Journal {
     /// @throws TransactionUnfinishedException if that would take guessing
     void recover(List<Id> images, long deadline) throws ImageException, IOException {
         for (String name : pending()) {
-            Found found = read(name);
-            Id concerned = found == null ? null : found.firstOf(images);
+            Id concerned = concerned(name, images);
             if (concerned != null) {
                 finish(name, concerned, deadline);
             }
@@ -108,12 +107,42 @@ final class Journal {
     /// Whether any journal speaks of these images.
     boolean concerns(List<Id> images) throws IOException {
         for (String name : pending()) {
-            Found found = read(name);
-            if (found != null && found.firstOf(images) != null) {
+            if (concerned(name, images) != null) {
                 return true;
             }
         }
         return false;
+    }
+
+    /// The first of these images that a journal speaks of, by its name or by another one of the same file.
+    private @Nullable Id concerned(String name, List<Id> candidates) throws IOException {
+        Found found = read(name);
+        if (found == null) {
+            return null;
+        }
+        for (Id candidate : candidates) {
+            if (found.images.contains(candidate)) {
+                return candidate;
+            }
+        }
+        for (Id candidate : candidates) {
+            long inode = inode(candidate);
+            for (JournalEntry entry : found.entries) {
+                if (entry.version().inode() == inode) {
+                    return candidate;
+                }
+            }
+        }
+        return null;
+    }
+
+    /// The file's number; -1 if there is none of this name that we may open.
+    private long inode(Id image) {
+        try (PosixFile file = root.openFile(image.name(), false)) {
+            return file.stat().inode();
+        } catch (IOException unreadable) {
+            return -1;
+        }
     }
 
     /// The journals that cannot be finished, as paths below the root with the reason.
@@ -147,12 +176,7 @@ final class Journal {
     /// @param entries none if it is damaged
     /// @param images that it speaks of, as far as that can be told
     /// @param damage why it cannot be followed; null if it can
-    private record Found(List<JournalEntry> entries, List<Id> images, @Nullable String damage) {
-
-        @Nullable Id firstOf(List<Id> candidates) {
-            return candidates.stream().filter(images::contains).findFirst().orElse(null);
-        }
-    }
+    private record Found(List<JournalEntry> entries, List<Id> images, @Nullable String damage) {}
 
     private List<String> pending() throws IOException {
         try {

@@ -69,13 +69,25 @@ public final class LockedImages implements AutoCloseable {
 
     private void add(RootFolder root, Id id, boolean writable, long deadline)
             throws ImageException, IOException {
+        while (!tryAdd(root, id, writable, deadline)) {
+            // Another file has come to this name while the old one's lock was waited for.
+        }
+    }
+
+    private boolean tryAdd(RootFolder root, Id id, boolean writable, long deadline)
+            throws ImageException, IOException {
         PosixFile file = open(root, id, writable);
         boolean kept = false;
         try {
             LockedImage twin = twin(file.stat());
             if (twin == null) {
-                images.put(id, LockedImage.lock(id, file, writable, deadline));
+                LockedImage locked = LockedImage.lock(id, file, writable, deadline);
                 kept = true;
+                images.put(id, locked);
+                if (!isStill(root, id, locked)) {
+                    images.remove(id).close();
+                    return false;
+                }
             } else if (writable && !twin.isWritable()) {
                 throw new ImageReadOnlyException(
                         id,
@@ -85,10 +97,20 @@ public final class LockedImages implements AutoCloseable {
             } else {
                 images.put(id, twin);
             }
+            return true;
         } finally {
             if (!kept) {
                 file.close();
             }
+        }
+    }
+
+    /// Whether the name leads to the file that was locked. If not, a change would be made to a file that
+    /// nobody sees any more.
+    private static boolean isStill(RootFolder root, Id id, LockedImage locked)
+            throws ImageException, IOException {
+        try (PosixFile now = open(root, id, false)) {
+            return locked.is(now.stat());
         }
     }
 
@@ -153,7 +175,7 @@ public final class LockedImages implements AutoCloseable {
         return get(id);
     }
 
-    /// A change that is ready to be made valid.
+    /// A change of one image, on its way to be made valid.
     record Prepared(LockedImage image, Commit commit) {}
 
     /// Makes all drafts true, or none.
@@ -164,8 +186,12 @@ public final class LockedImages implements AutoCloseable {
             for (LockedImage image : images.values().stream().distinct().toList()) {
                 BitmapsDraft draft = image.draftIfAny();
                 if (draft != null && image.isWritable()) {
-                    prepared.add(new Prepared(image, prepare(image, draft)));
+                    prepared.add(new Prepared(image, plan(image, draft)));
                 }
+            }
+            // Whatever forbids the change to any of them is known by now.
+            for (Prepared one : prepared) {
+                write(one);
             }
             complete = true;
         } finally {
@@ -184,12 +210,20 @@ public final class LockedImages implements AutoCloseable {
         changing.forEach(LockedImages::finish);
     }
 
-    private static Commit prepare(LockedImage image, BitmapsDraft draft)
+    private static Commit plan(LockedImage image, BitmapsDraft draft)
             throws ImageRefusedException, IOException {
         try {
-            return Commit.prepare(draft);
+            return Commit.plan(draft);
         } catch (ChangeRefusedException e) {
             throw new ImageRefusedException(image.id(), e);
+        }
+    }
+
+    private static void write(Prepared planned) throws ImageRefusedException, IOException {
+        try {
+            planned.commit.write();
+        } catch (ChangeRefusedException e) {
+            throw new ImageRefusedException(planned.image.id(), e);
         }
     }
 

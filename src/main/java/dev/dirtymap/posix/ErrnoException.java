@@ -22,7 +22,8 @@ public final class ErrnoException extends IOException {
         return errno;
     }
 
-    /// Whether the disk is full, or what this user may take of it.
+    /// Whether the disk is full, or what this user may take of it, or the file is as large as the file system
+    /// lets it be.
     public boolean isNoSpace() {
         return isNoSpace(this);
     }
@@ -30,6 +31,8 @@ public final class ErrnoException extends IOException {
     /// The same for any failure, also of the JDK's own [java.nio.channels.FileChannel#write], which
     /// throws an [IOException] without a kind. Works in every language of the C library.
     public static boolean isNoSpace(IOException failure) {
-        return Errno.ENOSPC.isReasonOf(failure) || Errno.EDQUOT.isReasonOf(failure);
+        return Errno.ENOSPC.isReasonOf(failure)
+                || Errno.EDQUOT.isReasonOf(failure)
+                || Errno.EFBIG.isReasonOf(failure);
     }
 }

@@ -30,6 +30,10 @@ final class Allocator {
 
     private static final int MAX_TABLE_BYTES = 8 << 20;
     private static final int PIECE = 64 << 10;
+
+    /// What may be read of refcount blocks to find free clusters: those of a file of 512 TiB with clusters of
+    /// 64 KiB, where each is another one.
+    private static final long MAX_READ = 16L << 30;
     private static final int REFCOUNT_TABLE_AT = 48;
 
     private final ImageFile file;
@@ -43,6 +47,8 @@ final class Allocator {
 
     /// Which block is in [#block], by its index in the table; -1 for none.
     private long loaded = -1;
+
+    private long read;
 
     private long cursor;
     private final List<Run> runs = new ArrayList<>();
@@ -207,6 +213,13 @@ final class Allocator {
 
     private void load(long index) throws IOException, ChangeRefusedException {
         if (loaded != index) {
+            read += header.clusterSize();
+            if (read > MAX_READ) {
+                throw new ChangeRefusedException(
+                        Kind.LIMIT_EXCEEDED,
+                        "no free cluster is found in the first %d bytes of refcount blocks"
+                                .formatted(MAX_READ));
+            }
             loaded = -1;
             Arrays.fill(blockBytes, (byte) 0);
             // The file may end inside its last cluster.
@@ -215,11 +228,19 @@ final class Allocator {
         }
     }
 
-    /// Makes sure of the disk space for all that was chosen, before the first byte is written.
-    void reserve() throws IOException {
+    /// Makes sure of the disk space for all that was chosen, before the first byte is written, and for the
+    /// refcounts of it: a file that was copied with holes may have one in a refcount block.
+    void reserve() throws IOException, ChangeRefusedException {
+        long last = -1;
         for (int i = 0; i < runs.size(); i++) {
             Run run = runs.get(i);
             try {
+                for (long index = Math.max(last + 1, run.first() >>> perBlockBits);
+                        index <= (run.end() - 1) >>> perBlockBits;
+                        index++) {
+                    reserveBlock(index);
+                    last = index;
+                }
                 file.reserve(
                         run.first() << header.clusterBits(), run.count() << header.clusterBits());
             } catch (IOException e) {
@@ -229,9 +250,19 @@ final class Allocator {
         }
     }
 
+    /// Makes sure of the space of a refcount block, or of the entry for it.
+    private void reserveBlock(long index) throws IOException, ChangeRefusedException {
+        long block = blockOffset(index);
+        if (block != 0) {
+            file.reserve(block, header.clusterSize());
+        } else if (index < tableEntries) {
+            file.reserve(header.refcountTableOffset() + index * Long.BYTES, Long.BYTES);
+        }
+    }
+
     /// Gives back the space of clusters that nobody uses, if that works. What was left in one of them stays:
     /// only what is zero anyway may become a hole.
-    private void giveBack(List<Run> unused) {
+    void giveBack(List<Run> unused) {
         byte[] bytes = new byte[header.clusterSize()];
         byte[] zeros = new byte[header.clusterSize()];
         for (Run run : unused) {

@@ -184,13 +184,20 @@ public final class BitmapDirectory {
 
     /// The position of the bitmap with this very name; -1 if there is none.
     public int find(byte[] name) throws IOException {
-        for (int i = 0; i < count(); i++) {
-            DirectoryEntry entry = entry(i);
-            if (entry.nameSize() == name.length && Arrays.equals(name(entry), name)) {
-                return i;
+        List<Integer> found = findAll(name);
+        return found.isEmpty() ? -1 : found.getFirst();
+    }
+
+    /// The positions of all that have this very name: of several, each is broken.
+    List<Integer> findAll(byte[] name) throws IOException {
+        List<Integer> positions = new ArrayList<>();
+        for (int i = index.firstOf(name); index.mayBe(i, name); i++) {
+            int position = (int) index.byName()[i];
+            if (Arrays.equals(name(entry(position)), name)) {
+                positions.add(position);
             }
         }
-        return -1;
+        return positions;
     }
 
     /// A bitmap with every rule that it breaks: all of its entry, the first of its table.

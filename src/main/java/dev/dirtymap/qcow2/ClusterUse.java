@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 /// - A cluster that is left is given back only if the reference that goes away was its only one.
 ///
 /// Where a table of the guest's data is broken, nobody can tell what else it meant, and nothing is given
-/// back.
+/// back. Where the walk cannot come to an end, the change is refused.
 final class ClusterUse implements References.Visitor {
 
     private static final int PIECE = 64 << 10;
@@ -34,7 +34,13 @@ final class ClusterUse implements References.Visitor {
     private long[] takenFirst = {};
     private long[] takenEnd = {};
     private final Set<Long> tables = new HashSet<>();
+
+    /// A bit for each remainder of a cluster's index, set where a cluster of that remainder is taken or left:
+    /// most references are to others, and told so at once.
+    private final long[] asked = new long[1 << 12];
+
     private boolean unsure;
+    private @Nullable String unfinished;
     private @Nullable String clash;
 
     ClusterUse(int clusterBits) {
@@ -95,7 +101,8 @@ final class ClusterUse implements References.Visitor {
     /// Counts the references.
     ///
     /// @param taken rows to be used, ascending
-    /// @throws ChangeRefusedException if one of those is in use though its refcount is 0
+    /// @throws ChangeRefusedException if one of those is in use though its refcount is 0, or if there are too
+    ///     many tables to tell
     void count(ImageFile file, Header header, HeaderExtensions extensions, List<Run> taken)
             throws IOException, ChangeRefusedException {
         left = Arrays.stream(left, 0, leftCount).sorted().distinct().toArray();
@@ -103,10 +110,31 @@ final class ClusterUse implements References.Visitor {
         references = new int[leftCount];
         takenFirst = taken.stream().mapToLong(Run::first).toArray();
         takenEnd = taken.stream().mapToLong(Run::end).toArray();
+        for (long cluster : left) {
+            ask(cluster);
+        }
+        for (Run run : taken) {
+            for (long cluster = run.first(); cluster < run.end(); cluster++) {
+                ask(cluster);
+            }
+        }
         References.walk(file, header, extensions, this);
+        if (unfinished != null) {
+            throw new ChangeRefusedException(Kind.LIMIT_EXCEEDED, unfinished);
+        }
         if (clash != null) {
             throw new ChangeRefusedException(Kind.IMAGE_CORRUPT, clash);
         }
+    }
+
+    private void ask(long cluster) {
+        asked[(int) (cluster >>> 6) & asked.length - 1] |= 1L << cluster;
+    }
+
+    @Override
+    public boolean asksFor(long hostOffset) {
+        long cluster = hostOffset >>> clusterBits;
+        return (asked[(int) (cluster >>> 6) & asked.length - 1] & 1L << cluster) != 0;
     }
 
     @Override
@@ -142,6 +170,9 @@ final class ClusterUse implements References.Visitor {
             References.Damage damage,
             Supplier<String> message) {
         unsure |= !structure.ofBitmaps();
+        if (damage == References.Damage.UNFINISHED) {
+            unfinished = message.get();
+        }
     }
 
     /// Rows of clusters that were left by their only reference, ascending.

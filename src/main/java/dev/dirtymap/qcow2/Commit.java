@@ -20,7 +20,8 @@ import org.jspecify.annotations.Nullable;
 ///
 /// | step | what is written | if power is lost in it |
 /// |---|---|---|
-/// | [#prepare] 1 | data clusters, tables, directory, new refcount blocks and table; refcounts of these in blocks that are there | some clusters are leaked |
+/// | [#plan] | nothing; disk space is reserved | nothing, or unused space is reserved |
+/// | [#write] 1 | data clusters, tables, directory, new refcount blocks and table; refcounts of these in blocks that are there | some clusters are leaked |
 /// | sync | so that no pointer written later can point to what is not there | |
 /// | 2 | pointers to new refcount blocks, or to the new refcount table: 12 bytes in the first sector | some clusters are leaked |
 /// | sync | so that every cluster that the switch brings into use has its refcount | |
@@ -46,6 +47,7 @@ public final class Commit {
     private @Nullable Run directory;
     private long directorySize;
     private List<Switch> switches = List.of();
+    private boolean written;
 
     private Commit(BitmapsDraft draft) throws IOException {
         this.draft = draft;
@@ -57,23 +59,54 @@ public final class Commit {
         this.allocator = new Allocator(file, header, from);
     }
 
-    /// Writes everything that the new state needs beside the old one, and syncs it. Refused, or out of space,
-    /// before the first byte is written.
+    /// Finds out whether a draft can be made true, chooses clusters and reserves the disk space. Nothing is
+    /// written yet, so several images can be planned before any of them is written to.
     ///
     /// @throws ChangeRefusedException if limits, the header's room or wrong refcounts forbid it
     /// @throws NoSpaceException if the disk has no room
-    /// @throws IOException if it fails: then the old state is valid, with some clusters leaked at worst
-    public static Commit prepare(BitmapsDraft draft) throws ChangeRefusedException, IOException {
+    public static Commit plan(BitmapsDraft draft) throws ChangeRefusedException, IOException {
         Commit commit = new Commit(draft);
         if (draft.isChanged()) {
             commit.plan();
             // What was said may come to what is there, as when a bitmap is made and deleted.
             if (!commit.switches.isEmpty()) {
                 commit.reserve();
-                commit.write();
             }
         }
         return commit;
+    }
+
+    /// Plans and writes the change of one image.
+    ///
+    /// @throws IOException if it fails: then the old state is valid, with some clusters leaked at worst
+    static Commit prepare(BitmapsDraft draft) throws ChangeRefusedException, IOException {
+        Commit commit = plan(draft);
+        try {
+            commit.write();
+            return commit;
+        } catch (IOException e) {
+            commit.abandon();
+            throw e;
+        }
+    }
+
+    /// Writes everything that the new state needs beside the old one, and syncs it.
+    ///
+    /// @throws IOException if it fails: then the old state is valid; [#abandon] takes back what was written
+    public void write() throws ChangeRefusedException, IOException {
+        written = true;
+        if (switches.isEmpty()) {
+            return;
+        }
+        writeClusters();
+        file.sync();
+        allocator.linkRefcounts();
+        switches = switches();
+        // Nothing may have changed in the end, such as a reference point that was removed but
+        // never was.
+        if (!switches.isEmpty()) {
+            writeBefore(switches.getFirst());
+        }
     }
 
     /// The sector that makes the new state valid, for a journal: where it is, what it is, what it will be.
@@ -286,7 +319,7 @@ public final class Commit {
     }
 
     /// Makes sure of the disk space, before the first byte is written.
-    private void reserve() throws IOException {
+    private void reserve() throws ChangeRefusedException, IOException {
         // A file that was copied with holes may have one where the header is to be written.
         for (Switch step : switches) {
             for (Patch patch : step.before()) {
@@ -297,25 +330,13 @@ public final class Commit {
         allocator.reserve();
     }
 
-    private void write() throws ChangeRefusedException, IOException {
-        try {
-            writeClusters();
-            file.sync();
-            allocator.linkRefcounts();
-            switches = switches();
-            // Nothing may have changed in the end, such as a reference point that was removed but
-            // never was.
-            if (!switches.isEmpty()) {
-                writeBefore(switches.getFirst());
-            }
-        } catch (IOException e) {
-            abandon();
-            throw e;
-        }
-    }
-
-    /// Takes the new clusters out of use again, if the disk lets us. Not after [#commit].
+    /// Takes the new clusters out of use again, if the disk lets us, and gives back what was reserved. Not
+    /// after [#commit].
     public void abandon() {
+        if (!written) {
+            allocator.giveBack(allocator.runs());
+            return;
+        }
         try {
             free(allocator.runs().stream().filter(run -> !holdsRefcounts(run)).toList());
         } catch (IOException untold) {

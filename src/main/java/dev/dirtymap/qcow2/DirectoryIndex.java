@@ -16,22 +16,26 @@ import org.jspecify.annotations.Nullable;
 /// so only a few bytes of each entry are kept.
 ///
 /// @param starts file offset of each entry, in directory order
+/// @param byName a hash of each entry's name and, in the lower 32 bits, its position; ascending
 /// @param duplicates the entries whose name another entry has too
 /// @param sameInQemu whether QEMU, for which a name ends at its first NUL byte, takes two names for one
 /// @param withinBudget how many entries may have their tables checked ([Rule#TABLES_TOTAL])
 /// @param violation the first rule that the directory as a whole breaks; null for none
 record DirectoryIndex(
         long[] starts,
+        long[] byName,
         BitSet duplicates,
         boolean sameInQemu,
         int withinBudget,
         @Nullable Violation violation) {
 
     static final DirectoryIndex EMPTY =
-            new DirectoryIndex(new long[0], new BitSet(), false, 0, null);
+            new DirectoryIndex(new long[0], new long[0], new BitSet(), false, 0, null);
 
     /// Bytes of bitmap tables that are read of one image when its state is asked for.
     static final long TABLE_BUDGET = 1L << 30;
+
+    private static final long HASH = -1L << Integer.SIZE;
 
     private record NameDigest(long high, long low) {
 
@@ -48,6 +52,7 @@ record DirectoryIndex(
         long first = extension.directoryOffset();
         long end = first + extension.directorySize();
         long[] starts = new long[Math.min(extension.bitmapCount(), 1024)];
+        long[] byName = new long[starts.length];
         BitSet duplicates = new BitSet();
         Map<NameDigest, Integer> names = new HashMap<>();
         Set<NameDigest> namesInQemu = new HashSet<>();
@@ -99,7 +104,9 @@ record DirectoryIndex(
             }
             if (count == starts.length) {
                 starts = Arrays.copyOf(starts, count * 2);
+                byName = Arrays.copyOf(byName, count * 2);
             }
+            byName[count] = hash(name) | count;
             starts[count++] = at;
             at += entry.length();
         }
@@ -112,8 +119,25 @@ record DirectoryIndex(
                             at < end ? count + 1 : count,
                             "here " + extension.bitmapCount());
         }
+        byName = Arrays.copyOf(byName, count);
+        Arrays.sort(byName);
         return new DirectoryIndex(
-                Arrays.copyOf(starts, count), duplicates, sameInQemu, withinBudget, violation);
+                Arrays.copyOf(starts, count), byName, duplicates, sameInQemu, withinBudget, violation);
+    }
+
+    /// Where in [#byName] an entry of this name is first, if there is any.
+    int firstOf(byte[] name) {
+        int found = Arrays.binarySearch(byName, hash(name));
+        return found >= 0 ? found : -found - 1;
+    }
+
+    /// Whether the name of what is there may be this one.
+    boolean mayBe(int inByName, byte[] name) {
+        return inByName < byName.length && (byName[inByName] & HASH) == hash(name);
+    }
+
+    private static long hash(byte[] name) {
+        return (long) Arrays.hashCode(name) << Integer.SIZE;
     }
 
     /// Where the first NUL byte is; the length if there is none.

@@ -3,7 +3,6 @@ package dev.dirtymap.qcow2;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.BitSet;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -147,13 +146,14 @@ final class DraftEntries {
             }
             return true;
         }
-        int first = gone.contains(key) ? -1 : directory.find(name);
-        for (int i = first; i >= 0 && i < directory.count(); i++) {
-            if (Arrays.equals(directory.name(i), name)) {
-                removeAt(i);
-            }
+        if (gone.contains(key)) {
+            return false;
         }
-        return first >= 0;
+        List<Integer> found = directory.findAll(name);
+        for (int position : found) {
+            removeAt(position);
+        }
+        return !found.isEmpty();
     }
 
     /// Removes a stored bitmap that was not changed before.

@@ -34,9 +34,6 @@ final class GuestTables {
     private static final long ALLOCATED_SUBCLUSTERS = 0xffffffffL;
     private static final int SECTOR = 512;
 
-    /// Bytes of L2 tables that one L1 table may refer to beyond the length of the file, by damage.
-    private static final long REREAD_BYTES = 2L << 30;
-
     private static final int L1_PIECE = 64 << 10;
 
     private final Header header;
@@ -46,16 +43,25 @@ final class GuestTables {
     private final boolean extended;
     private final boolean dataFile;
     private final int sectorsShift;
-    private long l2TablesRead;
+
+    /// All bits of an L2 entry but those of a standard cluster at an offset that a cluster may have.
+    private final long notPlain;
+
     private Structure l1Table = Structure.L1_TABLE;
     private Structure l2Table = Structure.L2_TABLE;
     private Structure data = Structure.GUEST_DATA;
 
-    GuestTables(ImageFile file, Header header, References.Visitor visitor) throws IOException {
+    GuestTables(
+            ImageFile file,
+            Header header,
+            References.Visitor visitor,
+            TableReader.Budget budget)
+            throws IOException {
         this.header = header;
         this.visitor = visitor;
-        this.l1Reader = new TableReader(file, L1_PIECE);
-        this.l2Reader = new TableReader(file, header.clusterSize());
+        this.l1Reader = new TableReader(file, L1_PIECE, budget);
+        this.l2Reader = new TableReader(file, header.clusterSize(), budget);
+        this.notPlain = ~(COPIED | OFFSET) | (header.clusterSize() - 1);
         this.extended = header.has(Feature.EXTENDED_L2);
         this.dataFile = header.has(Feature.DATA_FILE);
         this.sectorsShift = 62 - (header.clusterBits() - 8);
@@ -87,7 +93,6 @@ final class GuestTables {
             return;
         }
         visitor.refers(l1Table, from, 0, l1Offset, length);
-        l2TablesRead = 0;
         long end = Math.min(l1Offset + length, l1Reader.fileSize());
         for (long at = l1Offset; at < end; at += L1_PIECE) {
             int count = (int) Math.min(L1_PIECE, l1Offset + length - at);
@@ -119,21 +124,6 @@ final class GuestTables {
             return;
         }
         int size = header.clusterSize();
-        long most = (l2Reader.fileSize() + REREAD_BYTES) / size + 1;
-        if (l2TablesRead == most) {
-            return;
-        }
-        if (++l2TablesRead == most) {
-            // Four million entries may name one table of 2 MiB: nobody would live to see the end.
-            visitor.broken(
-                    l1Table,
-                    l2Offset,
-                    Damage.NOT_FOLLOWED,
-                    () ->
-                            "%s: it refers to %d L2 tables or more; it must refer to each only once, and the file has fewer clusters"
-                                    .formatted(l1Table.text(), most));
-            return;
-        }
         ByteBuffer l2 = l2Reader.read(l2Offset, size);
         if (extended) {
             for (int at = 0; at < size; at += 2 * Long.BYTES) {
@@ -146,11 +136,16 @@ final class GuestTables {
         } else {
             for (int at = 0; at < size; at += Long.BYTES) {
                 long entry = l2.getLong(at);
-                if (entry != 0) {
+                if (entry != 0 && (!isPlain(entry) || visitor.asksFor(entry & OFFSET))) {
                     walkL2Entry(entry, 0, l2Offset + at);
                 }
             }
         }
+    }
+
+    /// Whether an entry is sound by itself and refers to one whole cluster of this file.
+    private boolean isPlain(long entry) {
+        return (entry & notPlain) == 0 && (entry & OFFSET) != 0 && !dataFile;
     }
 
     private void walkL2Entry(long entry, long subclusters, long from) throws IOException {

@@ -9,11 +9,15 @@ final class RefcountBlock {
     private final int order;
     private final ByteBuffer bytes;
 
+    /// Eight bytes of entries that are all 1.
+    private final long lowest;
+
     /// @param order log2 of the bits of one entry
     /// @param block as many bytes as a cluster has; changes go there
     RefcountBlock(int order, byte[] block) {
         this.order = order;
         this.bytes = ByteBuffer.wrap(block);
+        this.lowest = order == 6 ? 1 : Long.divideUnsigned(-1, (1L << (1 << order)) - 1);
     }
 
     /// How many entries a block has.
@@ -80,9 +84,7 @@ final class RefcountBlock {
         if (order == 0) {
             return word != -1;
         }
-        int width = 1 << order;
-        long lowest = Long.divideUnsigned(-1, (1L << width) - 1);
-        return ((word - lowest) & ~word & (lowest << (width - 1))) != 0;
+        return ((word - lowest) & ~word & (lowest << ((1 << order) - 1))) != 0;
     }
 
     /// Where the bytes of an entry start within the block.

@@ -56,6 +56,7 @@ final class ReferenceCounts implements References.Visitor {
     private long checkErrors;
     private long checkedClusters;
     private boolean complete = true;
+    private boolean unfinished;
     private boolean bitmapsPastEnd;
 
     /// Sees clusters whose refcount may be lowered.
@@ -106,6 +107,10 @@ final class ReferenceCounts implements References.Visitor {
             hasCopiedFlag.clear();
             findRefcountsOfOne();
             References.walk(file, header, extensions, this);
+            if (unfinished) {
+                checkErrors++;
+                return;
+            }
             firstWalk = false;
             compare();
         }
@@ -311,6 +316,10 @@ final class ReferenceCounts implements References.Visitor {
                 complete = false;
             }
             case UNNOTICED, REFUSED -> complete = false;
+            case UNFINISHED -> {
+                complete = false;
+                unfinished = true;
+            }
         }
         // What is wrong with the directory itself, BitmapFindings tells in full.
         if (structure != Structure.BITMAP_DIRECTORY) {

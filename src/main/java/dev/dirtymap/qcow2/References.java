@@ -14,16 +14,32 @@ final class References {
     private static final long REFCOUNT_BLOCK_OFFSET = ~0x1ffL;
     private static final int PIECE = 64 << 10;
 
+    /// What one walk may read of tables: half a minute at worst. All of them of a disk of 64 TiB take 8 GiB.
+    private static final long MAX_BUDGET = 16L << 30;
+
+    /// Beyond what sound tables can have: QEMU counts some tables of damaged images more than once.
+    private static final long SPARE_BUDGET = 512L << 20;
+
     private final ImageFile file;
     private final Header header;
     private final Visitor visitor;
+    private final TableReader.Budget budget;
     private final TableReader tables;
 
     private References(ImageFile file, Header header, Visitor visitor) throws IOException {
         this.file = file;
         this.header = header;
         this.visitor = visitor;
-        this.tables = new TableReader(file, PIECE);
+        this.budget = new TableReader.Budget(budgetBytes(file.size(), header.snapshotCount()));
+        this.tables = new TableReader(file, PIECE, budget);
+    }
+
+    /// The disk as it is and each snapshot may name all of the file once.
+    private static long budgetBytes(long fileSize, long snapshotCount) {
+        long most = MAX_BUDGET - SPARE_BUDGET;
+        return fileSize > most / (1 + snapshotCount)
+                ? MAX_BUDGET
+                : fileSize * (1 + snapshotCount) + SPARE_BUDGET;
     }
 
     /// Who wants to know.
@@ -39,6 +55,12 @@ final class References {
         /// @param length in bytes; perhaps negative
         void refers(Structure structure, long from, long entry, long hostOffset, long length)
                 throws IOException;
+
+        /// Whether a reference of an L2 entry to one whole cluster of guest data, with nothing wrong about
+        /// it, is asked for: those are by far the most.
+        default boolean asksFor(long hostOffset) {
+            return true;
+        }
 
         /// An L2 entry refers to a guest cluster in the external data file.
         default void refersOutside(Structure structure, long from, long entry) {}
@@ -61,7 +83,10 @@ final class References {
         /// What it refers to is not visited. QEMU does not notice.
         UNNOTICED,
         /// What it refers to is not visited. QEMU does not open such an image.
-        REFUSED;
+        REFUSED,
+        /// There are more tables than can be read in any reasonable time: the walk ends here, and what else
+        /// is in use was not visited. QEMU's check would go on.
+        UNFINISHED;
 
         static Damage of(Violation violation) {
             return violation.rule().inQemu() == Rule.InQemu.REFUSED ? REFUSED : UNNOTICED;
@@ -71,12 +96,23 @@ final class References {
     /// Visits every reference, those of the bitmaps only if autoclear bit 0 says that there are any.
     static void walk(ImageFile file, Header header, HeaderExtensions extensions, Visitor visitor)
             throws IOException {
-        new References(file, header, visitor).walk(extensions);
+        long fileSize = file.size();
+        try {
+            new References(file, header, visitor).walk(extensions);
+        } catch (TableReader.SpentException tooMany) {
+            visitor.broken(
+                    Structure.HEADER,
+                    0,
+                    Damage.UNFINISHED,
+                    () ->
+                            "the L1 tables, snapshots and bitmaps name more tables than %d snapshots in %d bytes of file can have, or more than 16 GiB; not all were visited"
+                                    .formatted(header.snapshotCount(), fileSize));
+        }
     }
 
     private void walk(HeaderExtensions extensions) throws IOException {
         visitor.refers(Structure.HEADER, 0, 0, 0, header.clusterSize());
-        GuestTables guest = new GuestTables(file, header, visitor);
+        GuestTables guest = new GuestTables(file, header, visitor, budget);
         guest.walkActive();
         if (header.has(Feature.DATA_FILE) && header.snapshotCount() != 0) {
             visitor.broken(

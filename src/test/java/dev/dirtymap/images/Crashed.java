@@ -57,7 +57,9 @@ final class Crashed {
             List<Prepared> prepared = new ArrayList<>();
             for (Id id : ids) {
                 replace(locked, id);
-                prepared.add(new Prepared(locked.image(id), Commit.prepare(locked.draft(id))));
+                Commit commit = Commit.plan(locked.draft(id));
+                commit.write();
+                prepared.add(new Prepared(locked.image(id), commit));
             }
             Thread.sleep(TimeUnit.NANOSECONDS.toMillis(FileVersion.SETTLE_NANOS) + 1);
             List<JournalEntry> entries = new ArrayList<>();
