@@ -31,9 +31,10 @@ final class Allocator {
     private static final int MAX_TABLE_BYTES = 8 << 20;
     private static final int PIECE = 64 << 10;
 
-    /// What may be read of refcount blocks to find free clusters: those of a file of 512 TiB with clusters of
-    /// 64 KiB, where each is another one.
-    private static final long MAX_READ = 16L << 30;
+    /// What may be read of refcount blocks to find free clusters: those of a file of 128 TiB with clusters of
+    /// 64 KiB.
+    private static final long MAX_READ = 4L << 30;
+
     private static final int REFCOUNT_TABLE_AT = 48;
 
     private final ImageFile file;

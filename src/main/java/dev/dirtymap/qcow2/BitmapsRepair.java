@@ -33,10 +33,8 @@ final class BitmapsRepair {
     Decision decide() throws IOException {
         Violation structural = directory.structural();
         if (directory.isOrphaned()) {
-            // Void already, and no obstacle but for a wrong length of the extension.
-            return structural != null && structural.rule() == Rule.BITMAPS_EXTENSION_LENGTH
-                    ? all(structural)
-                    : new Decision(List.of(), List.of(), false);
+            // Void already. Where the directory can be followed they can be deleted as well.
+            return structural == null ? new Decision(List.of(), List.of(), false) : all(structural);
         }
         List<Integer> positions = new ArrayList<>();
         List<RepairAction> actions = new ArrayList<>();

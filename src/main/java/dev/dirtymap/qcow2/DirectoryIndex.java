@@ -122,7 +122,12 @@ record DirectoryIndex(
         byName = Arrays.copyOf(byName, count);
         Arrays.sort(byName);
         return new DirectoryIndex(
-                Arrays.copyOf(starts, count), byName, duplicates, sameInQemu, withinBudget, violation);
+                Arrays.copyOf(starts, count),
+                byName,
+                duplicates,
+                sameInQemu,
+                withinBudget,
+                violation);
     }
 
     /// Where in [#byName] an entry of this name is first, if there is any.

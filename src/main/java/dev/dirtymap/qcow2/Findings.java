@@ -23,6 +23,15 @@ final class Findings {
         }
     }
 
+    /// Adds one that must not be left out, since it says that others may be missing.
+    void addFirst(String structure, long offset, String message) {
+        if (kept.size() == MAX) {
+            kept.removeLast();
+            omitted++;
+        }
+        kept.addFirst(new Finding(structure, offset, message, false, Repair.NONE));
+    }
+
     void add(Violation violation, Repair repair) {
         add(violation, repair, violation.toString());
     }

@@ -52,10 +52,7 @@ final class GuestTables {
     private Structure data = Structure.GUEST_DATA;
 
     GuestTables(
-            ImageFile file,
-            Header header,
-            References.Visitor visitor,
-            TableReader.Budget budget)
+            ImageFile file, Header header, References.Visitor visitor, TableReader.Budget budget)
             throws IOException {
         this.header = header;
         this.visitor = visitor;

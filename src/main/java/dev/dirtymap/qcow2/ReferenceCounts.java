@@ -32,7 +32,6 @@ final class ReferenceCounts implements References.Visitor {
     private long clusters;
 
     private long reachable;
-
     private boolean firstWalk;
 
     /// The clusters of this walk: from `start` on, as many as there are counters.
@@ -50,7 +49,6 @@ final class ReferenceCounts implements References.Visitor {
     private final BitSet unreadableBlocks = new BitSet();
 
     private boolean skipsL2Entries;
-
     private long corruptions;
     private long leaks;
     private long checkErrors;
@@ -87,14 +85,11 @@ final class ReferenceCounts implements References.Visitor {
         if (clusters > Integer.MAX_VALUE) {
             checkErrors++;
             complete = false;
-            findings.add(
+            findings.addFirst(
                     Structure.HEADER.text(),
                     20,
-                    false,
-                    Repair.NONE,
-                    () ->
-                            "the file has %d clusters; it must have at most 2147483647 to be checked"
-                                    .formatted(clusters));
+                    "the file has %d clusters; it must have at most 2147483647 to be checked"
+                            .formatted(clusters));
             return;
         }
         firstWalk = true;
@@ -138,7 +133,7 @@ final class ReferenceCounts implements References.Visitor {
         return complete;
     }
 
-    /// Whether a bitmap's table or data reaches a whole cluster beyond the end of the file.
+    /// Whether a bitmap reaches a whole cluster beyond the end of the file.
     boolean bitmapsPastEnd() {
         return bitmapsPastEnd;
     }
@@ -309,16 +304,14 @@ final class ReferenceCounts implements References.Visitor {
         if (!firstWalk) {
             return;
         }
+        complete &= damage == Damage.FOLLOWED;
         switch (damage) {
-            case FOLLOWED -> corruptions++;
-            case NOT_FOLLOWED -> {
-                corruptions++;
-                complete = false;
-            }
-            case UNNOTICED, REFUSED -> complete = false;
+            case FOLLOWED, NOT_FOLLOWED -> corruptions++;
+            case UNNOTICED, REFUSED -> {}
             case UNFINISHED -> {
-                complete = false;
                 unfinished = true;
+                findings.addFirst(structure.text(), fileOffset, message.get());
+                return;
             }
         }
         // What is wrong with the directory itself, BitmapFindings tells in full.

@@ -12,6 +12,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -219,9 +220,82 @@ class HostileImageTest {
                 .hasMessageStartingWith("snapshot table: end of the entry");
     }
 
+    /// A small file that names 2^42 references: four million L2 tables, all of them one.
+    @Test
+    void tablesThatNameEachOtherWithoutEndAreNoReasonToChangeAnything() throws IOException {
+        int snapshots = 4;
+        int l1Size = 1 << 22;
+        long l1 = end;
+        long l2 = l1 + l1Size * 8L;
+        long table = l2 + CLUSTER;
+        var entries = ByteBuffer.allocate(l1Size * 8);
+        while (entries.hasRemaining()) {
+            entries.putLong(l2 | 1L << 63);
+        }
+        image.write(l1, entries.array());
+        var full = ByteBuffer.allocate(CLUSTER);
+        while (full.hasRemaining()) {
+            full.putLong(l1 | 1L << 63);
+        }
+        image.write(l2, full.array());
+        var snapshot = ByteBuffer.allocate(snapshots * 64);
+        for (int i = 0; i < snapshots; i++) {
+            int at = i * 64;
+            snapshot.putLong(at, l1).putInt(at + 8, l1Size);
+            snapshot.putShort(at + 12, (short) 1).putShort(at + 14, (short) 1);
+            snapshot.putInt(at + 36, 16).putLong(at + 48, SIZE);
+            snapshot.put(at + 56, (byte) ('a' + i)).put(at + 57, (byte) ('a' + i));
+        }
+        image.write(table, snapshot.array());
+        image.u32(60, snapshots).u64(64, table);
+
+        assertThatThrownBy(() -> change(draft -> draft.create(new byte[] {'x'}, null, true, null)))
+                .isInstanceOf(ChangeRefusedException.class)
+                .hasMessageContaining("name more tables than 4 snapshots");
+        Check.Report report = ask((file, _) -> Check.run(file));
+        assertThat(report.complete()).isFalse();
+        assertThat(report.consistent()).isFalse();
+        assertThat(report.errors())
+                .anyMatch(finding -> finding.message().contains("not all were visited"));
+    }
+
+    /// Refcount blocks that say that nothing is free, over and over.
+    @Test
+    void refcountsWithoutAFreeClusterAreNotReadForEver() throws IOException {
+        int big = 2 << 20;
+        Path path = folder.resolve("full.qcow2");
+        try (FileChannel channel =
+                FileChannel.open(path, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+            new NewImage(SIZE, big).writeTo(channel);
+        }
+        image = new ImageBytes(path);
+        long table = (image.length() + big - 1) / big * big;
+        long block = table + 4L * big;
+        var entries = ByteBuffer.allocate(4 * big);
+        while (entries.hasRemaining()) {
+            entries.putLong(block);
+        }
+        image.write(table, entries.array());
+        byte[] ones = new byte[big];
+        Arrays.fill(ones, (byte) 1);
+        image.write(block, ones);
+        image.u64(48, table).u32(56, 4);
+
+        assertThatThrownBy(() -> change(draft -> draft.create(new byte[] {'x'}, null, true, null)))
+                .isInstanceOf(ChangeRefusedException.class)
+                .hasMessageContaining("no free cluster is found");
+    }
+
+    private void change(Changes.Operations operations) {
+        ask((_, _) -> {
+            Changes.change(image.file(), operations);
+            return true;
+        });
+    }
+
     /// Something that is asked of the open image.
     private interface Question<T> {
-        T ask(ImageFile file, Image open) throws IOException;
+        T ask(ImageFile file, Image open) throws IOException, ChangeRefusedException;
     }
 
     private <T> T ask(Question<T> question) {

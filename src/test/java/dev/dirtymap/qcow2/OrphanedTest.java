@@ -12,6 +12,7 @@ import dev.dirtymap.testimages.QemuIo;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
@@ -107,6 +108,29 @@ class OrphanedTest {
         assertThat(Files.readAllBytes(image)).isEqualTo(before);
         Changes.change(image, draft -> draft.deleteAll(_ -> true));
         assertThat(names()).isEmpty();
+    }
+
+    /// Where the directory cannot be followed there is nothing to name: a repair gives all up.
+    @Test
+    void aTornDirectoryIsGivenUpAsAWhole() throws Exception {
+        byte[] refcounts = bytes.read(bytes.u64(bytes.u64(48)), 65536);
+        bytes.u32(bytes.directoryOffset() + 20, -1);
+        assertThatThrownBy(() -> Changes.change(image, draft -> draft.delete(name("b"))))
+                .isInstanceOfSatisfying(
+                        ChangeRefusedException.class,
+                        e -> assertThat(e.kind()).isEqualTo(Kind.DIRECTORY_BROKEN));
+        try (FileChannel channel =
+                FileChannel.open(image, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+            ImageFile file = ImageFile.of(channel);
+            Image open = Image.open(file, false).orElseThrow();
+            assertThat(Repair.bitmaps(open, file, false, false))
+                    .singleElement()
+                    .isInstanceOf(RepairAction.DropAllBitmaps.class);
+        }
+        assertThat(names()).isEmpty();
+        assertThat(bytes.hasBitmaps()).isFalse();
+        assertThat(bytes.read(bytes.u64(bytes.u64(48)), 65536)).isEqualTo(refcounts);
+        QemuIo.run(image, "write 0 4k");
     }
 
     /// The same in a version 2 image, as `qemu-img amend` leaves it.
