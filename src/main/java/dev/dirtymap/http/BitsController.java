@@ -173,7 +173,7 @@ class BitsController {
         if (request.getContentLengthLong() >= 0) {
             requireLength(request.getContentLengthLong(), bytes);
         }
-        try (BitsUpload upload = BitsUpload.receive(request.getInputStream(), bytes)) {
+        try (BitsUpload upload = images.receive(imageId, request.getInputStream(), bytes)) {
             if (upload.length() > bytes) {
                 throw new ProblemException(
                         ProblemType.REQUEST_TOO_LARGE,

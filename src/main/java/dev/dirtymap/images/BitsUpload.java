@@ -1,69 +1,66 @@
 package dev.dirtymap.images;
 
-import dev.dirtymap.posix.ErrnoException;
+import dev.dirtymap.posix.NewFile;
+import dev.dirtymap.posix.RootFolder;
 import dev.dirtymap.qcow2.Geometry;
 import dev.dirtymap.qcow2.ImageFile;
-import dev.dirtymap.qcow2.NoSpaceException;
 import dev.dirtymap.qcow2.RawBits;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
+import java.nio.charset.StandardCharsets;
+import java.util.UUID;
 
-/// Bits on their way from a client into a bitmap, kept in a temporary file: so a slow client holds no lock,
-/// and the bits are never in memory as a whole. The file has no name once it is open, so that it is gone
-/// with this, or with the process.
+/// Bits on their way from a client into a bitmap, kept in a file of our own folder that never has a name: so a
+/// slow client holds no lock, the bits are never in memory as a whole, and nothing is left when this is
+/// closed or the process ends.
 public final class BitsUpload implements AutoCloseable {
 
+    private static final String FOLDER = ".dirtymap/uploads";
     private static final int PIECE = 64 << 10;
 
-    private final FileChannel file;
-    private final long length;
+    private final NewFile file;
+    private long length;
 
-    private BitsUpload(FileChannel file, long length) {
+    private BitsUpload(NewFile file) {
         this.file = file;
-        this.length = length;
     }
 
     /// Receives bytes until they end, or are more than wanted.
     ///
     /// @param most how many to take; one more shows that there are too many
-    public static BitsUpload receive(InputStream in, long most) throws IOException {
-        Path path = Files.createTempFile("dirtymap", ".bits");
-        FileChannel file =
-                FileChannel.open(
-                        path,
-                        StandardOpenOption.READ,
-                        StandardOpenOption.WRITE,
-                        StandardOpenOption.DELETE_ON_CLOSE);
+    static BitsUpload receive(RootFolder root, InputStream in, long most) throws IOException {
+        root.createFolders(FOLDER.getBytes(StandardCharsets.UTF_8));
+        BitsUpload upload =
+                new BitsUpload(
+                        root.createFile(
+                                "%s/%s.bits"
+                                        .formatted(FOLDER, UUID.randomUUID())
+                                        .getBytes(StandardCharsets.UTF_8)));
         boolean complete = false;
         try {
-            byte[] piece = new byte[PIECE];
-            long length = 0;
-            while (length <= most) {
-                int count = read(in, piece, (int) Math.min(PIECE, most + 1 - length));
-                if (count < 0) {
-                    break;
-                }
-                ByteBuffer bytes = ByteBuffer.wrap(piece, 0, count);
-                while (bytes.hasRemaining()) {
-                    length += file.write(bytes, length);
-                }
-            }
+            upload.fill(in, most);
             complete = true;
-            return new BitsUpload(file, length);
-        } catch (BrokenOffException e) {
-            throw e;
-        } catch (IOException e) {
-            throw ErrnoException.isNoSpace(e)
-                    ? new NoSpaceException(String.valueOf(e.getMessage()))
-                    : e;
+            return upload;
         } finally {
             if (!complete) {
-                file.close();
+                upload.close();
+            }
+        }
+    }
+
+    private void fill(InputStream in, long most) throws IOException {
+        FileChannel channel = file.file().channel();
+        byte[] piece = new byte[PIECE];
+        while (length <= most) {
+            int count = read(in, piece, (int) Math.min(PIECE, most + 1 - length));
+            if (count < 0) {
+                return;
+            }
+            ByteBuffer bytes = ByteBuffer.wrap(piece, 0, count);
+            while (bytes.hasRemaining()) {
+                length += channel.write(bytes, length);
             }
         }
     }
@@ -94,8 +91,8 @@ public final class BitsUpload implements AutoCloseable {
     /// What was received as the bits of a bitmap, for as long as this is open.
     ///
     /// @param geometry one with [Geometry#bytes()] of [#length]
-    public RawBits bits(Geometry geometry) {
-        return new RawBits(ImageFile.of(file), geometry);
+    public RawBits bits(Geometry geometry) throws IOException {
+        return new RawBits(ImageFile.of(file.file().channel()), geometry);
     }
 
     @Override

@@ -1,6 +1,5 @@
 package dev.dirtymap.images;
 
-import dev.dirtymap.posix.ErrnoException;
 import dev.dirtymap.posix.NewFile;
 import dev.dirtymap.posix.PosixFile;
 import dev.dirtymap.posix.RootFolder;
@@ -8,6 +7,7 @@ import dev.dirtymap.qcow2.ChangeRefusedException;
 import dev.dirtymap.qcow2.NewImage;
 import dev.dirtymap.qcow2.NoSpaceException;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
@@ -178,10 +178,23 @@ public class Images implements DisposableBean {
         } catch (AccessDeniedException e) {
             throw new ImageReadOnlyException(id, e);
         } catch (IOException e) {
-            if (ErrnoException.isNoSpace(e)) {
-                throw new NoSpaceException(String.valueOf(e.getMessage()));
-            }
-            throw e;
+            throw DiskFile.told(e);
+        }
+    }
+
+    /// Takes the bits of a bitmap from a client, before the image is locked.
+    ///
+    /// @param most how many bytes to take; one more shows that there are too many
+    /// @throws BitsUpload.BrokenOffException if the client stopped sending
+    /// @throws NoSpaceException if the disk has no room for them
+    public BitsUpload receive(Id id, InputStream in, long most) throws ImageException, IOException {
+        requireServed(id);
+        try {
+            return BitsUpload.receive(root, in, most);
+        } catch (AccessDeniedException e) {
+            throw new ImageReadOnlyException(id, e);
+        } catch (IOException e) {
+            throw DiskFile.told(e);
         }
     }
 
