@@ -80,6 +80,10 @@ final class BitmapFindings {
             int count = (int) Math.min(PIECE, end - at);
             ByteBuffer piece = reader.read(at, count);
             for (int i = 0; i < count; i++) {
+                // Nearly all of it is zero, and there may be 2 MiB of it.
+                while (used == 0 && count - i > Long.BYTES && piece.getLong(i) == 0) {
+                    i += Long.BYTES;
+                }
                 int unused = piece.get(i) & 0xff & ~used;
                 used = 0;
                 if (unused != 0) {

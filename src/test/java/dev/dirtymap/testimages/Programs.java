@@ -68,8 +68,11 @@ public final class Programs {
 
     /// Ends a process and its children at once, and waits for its end. Does nothing if it has ended.
     static void destroy(Process process) {
-        process.descendants().forEach(ProcessHandle::destroyForcibly);
-        process.destroyForcibly();
+        // Who has ended has no children left, and to look for them means to read all of /proc.
+        if (process.isAlive()) {
+            process.descendants().forEach(ProcessHandle::destroyForcibly);
+            process.destroyForcibly();
+        }
         boolean interrupted = false;
         while (true) {
             try {

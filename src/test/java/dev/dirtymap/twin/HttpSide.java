@@ -15,7 +15,9 @@ import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.SequencedMap;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -86,6 +88,27 @@ record HttpSide(int port, String folder) {
                 yield post("/v1/images/" + image(file) + "/transactions", body);
             }
         };
+    }
+
+    /// Sends one transaction over several images.
+    ///
+    /// @param parts those of one image one after the other
+    /// @return the slug of the problem; empty if it is done
+    String applyTogether(List<Operation.Part> parts) {
+        SequencedMap<String, ArrayNode> operations = new LinkedHashMap<>();
+        ObjectNode body = object();
+        ArrayNode list = body.putArray("images");
+        for (Operation.Part part : parts) {
+            operations
+                    .computeIfAbsent(
+                            part.file(),
+                            file ->
+                                    list.addObject()
+                                            .put("image", folder + "/" + file)
+                                            .putArray("operations"))
+                    .add(inTransaction(part.file(), part.operation()));
+        }
+        return post("/v1/transactions", body);
     }
 
     /// In directory order.

@@ -103,8 +103,8 @@ final class Model {
 
     /// Does an operation that is not refused.
     ///
-    /// @param other the image that a copy goes to, or this
-    void apply(Operation operation, Model other) {
+    /// @param images those among which a copy may go
+    void apply(Operation operation, List<Model> images) {
         switch (operation) {
             case Operation.Create(String bitmap, Long granularity, boolean enabled, String point) ->
                     add(
@@ -133,13 +133,16 @@ final class Model {
             case Operation.Merge _ -> {}
             case Operation.Copy copy -> {
                 Entry from = entry(copy.bitmap());
-                other.add(
+                Entry made =
                         new Entry(
                                 copy.name(),
                                 copy.granularity() == null ? from.granularity : copy.granularity(),
                                 copy.enabled() == null ? from.enabled : copy.enabled(),
                                 false,
-                                from.point));
+                                from.point);
+                images.stream()
+                        .filter(image -> image.file.equals(copy.image()))
+                        .forEach(image -> image.add(made));
             }
             case Operation.Mark(String bitmap, var _, boolean dirty) -> {
                 if (!dirty) {
@@ -149,7 +152,7 @@ final class Model {
             case Operation.Replace(String bitmap, var _) ->
                     change(entry(bitmap).with((String) null));
             case Operation.Transaction(List<Operation> operations) ->
-                    operations.forEach(one -> apply(one, this));
+                    operations.forEach(one -> apply(one, images));
         }
     }
 

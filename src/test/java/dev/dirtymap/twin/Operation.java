@@ -59,4 +59,9 @@ sealed interface Operation {
     record Replace(String bitmap, List<Range> ranges) implements Operation {}
 
     record Transaction(List<Operation> operations) implements Operation {}
+
+    /// A piece of a transaction over several images.
+    ///
+    /// @param operation one that may be in a transaction
+    record Part(String file, Operation operation) {}
 }

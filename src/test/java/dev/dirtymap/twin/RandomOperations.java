@@ -4,6 +4,7 @@ import dev.dirtymap.testimages.Range;
 import dev.dirtymap.twin.Model.Entry;
 import dev.dirtymap.twin.Operation.Source;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Random;
 import org.jspecify.annotations.Nullable;
@@ -12,6 +13,7 @@ import org.jspecify.annotations.Nullable;
 final class RandomOperations {
 
     private static final int MOST_BITMAPS = 7;
+    private static final String LONGEST_NAME = "n".repeat(1023);
     private static final String LONG_NAME = "n".repeat(1024);
     private static final List<String> NAMES =
             List.of(
@@ -24,7 +26,8 @@ final class RandomOperations {
                     "x".repeat(60),
                     "😀",
                     "d.e",
-                    "~");
+                    "~",
+                    LONGEST_NAME);
 
     private final Random random;
     private final Layout layout;
@@ -64,8 +67,8 @@ final class RandomOperations {
             case 4, 5 -> new Operation.Clear(bitmap, point());
             case 6, 7 -> new Operation.Enable(bitmap, random.nextBoolean());
             case 8 -> new Operation.Rename(bitmap, random.nextInt(5) == 0 ? bitmap : fresh(image));
-            case 9, 10, 11 -> merge(image, bitmap);
-            case 12, 13 -> copy(bitmap);
+            case 9, 10, 11 -> merge(image, images, bitmap);
+            case 12, 13 -> copy(bitmap, images);
             case 14, 15, 16 -> new Operation.Mark(bitmap, ranges(), random.nextInt(3) > 0);
             case 17, 18 ->
                     new Operation.Replace(bitmap, granules(image.entry(bitmap).granularity()));
@@ -98,9 +101,9 @@ final class RandomOperations {
         return new Operation.Create(fresh(image), granularity(), random.nextInt(3) > 0, point());
     }
 
-    private Operation merge(Model image, String bitmap) {
+    private Operation merge(Model image, List<Model> froms, String bitmap) {
         List<Source> sources = new ArrayList<>();
-        Model other = images.get(images.getFirst().file.equals(image.file) ? 1 : 0);
+        Model other = other(image, froms);
         for (int i = random.nextInt(3); i >= 0; i--) {
             Model from = random.nextInt(3) == 0 && !sound(other).isEmpty() ? other : image;
             sources.add(new Source(from.file, any(sound(from)).name()));
@@ -108,8 +111,12 @@ final class RandomOperations {
         return new Operation.Merge(bitmap, sources);
     }
 
-    private Operation copy(String bitmap) {
-        Model to = any(images);
+    private static Model other(Model image, List<Model> images) {
+        return images.get(images.getFirst().file.equals(image.file) ? 1 : 0);
+    }
+
+    private Operation copy(String bitmap, List<Model> tos) {
+        Model to = any(tos);
         return new Operation.Copy(
                 bitmap,
                 to.file,
@@ -122,13 +129,9 @@ final class RandomOperations {
         Model then = image.copy();
         List<Operation> operations = new ArrayList<>();
         for (int i = 1 + random.nextInt(5); i > 0; i--) {
-            List<Entry> sound = sound(then);
-            Operation one =
-                    sound.isEmpty() || random.nextInt(6) == 0
-                            ? create(then)
-                            : inTransaction(then, any(sound).name());
+            Operation one = inTransaction(then, List.of(then, other(then, images)), List.of(then));
             operations.add(one);
-            then.apply(one, then);
+            then.apply(one, List.of(then));
         }
         if (random.nextInt(4) == 0) {
             Operation refused = refused(then);
@@ -139,20 +142,44 @@ final class RandomOperations {
         return new Operation.Transaction(operations);
     }
 
-    private Operation inTransaction(Model then, String bitmap) {
+    /// A transaction over both images.
+    List<Operation.Part> together() {
+        List<Model> then = new ArrayList<>(images.stream().map(Model::copy).toList());
+        if (random.nextBoolean()) {
+            Collections.reverse(then);
+        }
+        List<Operation.Part> parts = new ArrayList<>();
+        for (Model image : then) {
+            for (int i = 1 + random.nextInt(3); i > 0; i--) {
+                Operation one = inTransaction(image, then, then);
+                parts.add(new Operation.Part(image.file, one));
+                image.apply(one, then);
+            }
+        }
+        if (random.nextInt(4) == 0) {
+            Operation refused = refused(then.getLast());
+            parts.add(new Operation.Part(then.getLast().file, refused));
+        }
+        return parts;
+    }
+
+    /// Something that may be in a transaction.
+    ///
+    /// @param froms from which images a merge may be
+    /// @param tos to which images a copy may go
+    private Operation inTransaction(Model then, List<Model> froms, List<Model> tos) {
+        List<Entry> sound = sound(then);
+        if (sound.isEmpty() || random.nextInt(6) == 0) {
+            return create(then);
+        }
+        String bitmap = any(sound).name();
         return switch (random.nextInt(7)) {
             case 0 -> new Operation.Delete(bitmap);
             case 1 -> new Operation.Clear(bitmap, point());
             case 2 -> new Operation.Enable(bitmap, random.nextBoolean());
             case 3 -> new Operation.Rename(bitmap, fresh(then));
-            case 4 ->
-                    new Operation.Copy(
-                            bitmap,
-                            then.file,
-                            fresh(then),
-                            random.nextBoolean() ? null : granularity(),
-                            random.nextBoolean() ? null : Boolean.valueOf(random.nextBoolean()));
-            default -> merge(then, bitmap);
+            case 4 -> copy(bitmap, tos);
+            default -> merge(then, froms, bitmap);
         };
     }
 
@@ -198,7 +225,7 @@ final class RandomOperations {
                                     new Source(image.file, bitmap),
                                     new Source(image.file, missing)));
             case 8 -> new Operation.Merge(bitmap, List.of(new Source(tiny, "tiny")));
-            case 9 -> new Operation.Rename(missing, missing + "2");
+            case 9 -> new Operation.Rename(missing, "renamed");
             default ->
                     sound.size() > 1
                             ? new Operation.Rename(sound.getFirst().name(), sound.getLast().name())
