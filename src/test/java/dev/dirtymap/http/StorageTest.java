@@ -65,6 +65,8 @@ class StorageTest {
     /// What the other process does.
     record Inside(Path folder, Path root, Client client) {
 
+        /// Runs all of it.
+        ///
         /// @param arguments the folder with the mounts
         public static void main(String[] arguments) throws IOException {
             Path folder = Path.of(arguments[0]);
