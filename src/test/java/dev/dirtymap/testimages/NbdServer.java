@@ -59,12 +59,16 @@ public final class NbdServer implements AutoCloseable {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         } finally {
-            Programs.destroy(process);
-            try {
-                place.close();
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
-            }
+            end();
+        }
+    }
+
+    private void end() {
+        Programs.destroy(process);
+        try {
+            place.close();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
     }
 }
