@@ -11,4 +11,12 @@ public final class ContentChangedException extends IOException {
     ContentChangedException(Id image) {
         super("image '%s' changed while it was read".formatted(image.text()));
     }
+
+    /// @param before how many bytes the file had
+    /// @param now how many it has
+    ContentChangedException(long before, long now) {
+        super(
+                "another program cut the image's file from %d bytes to %d in spite of its lock"
+                        .formatted(before, now));
+    }
 }

@@ -7,11 +7,21 @@ import dev.dirtymap.qcow2.NoSpaceException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 
-/// An image on a disk: what a channel does, and what only the system can say about space.
+/// An image on a disk, locked: what a channel does, and what only the system can say about space.
+///
+/// A program that asks for no lock may cut the file all the same. Then our next write could make it longer
+/// again, and what was cut off would read as zeros: clean bits that are not. So the file is made as long as it
+/// will become at the first write, and must never be shorter than it was.
 final class DiskFile implements ImageFile {
 
     private final PosixFile file;
     private final ImageFile channel;
+
+    /// What the file has at least, once it has been looked at.
+    private long length;
+
+    /// The end of what was reserved.
+    private long reserved;
 
     DiskFile(PosixFile file) throws IOException {
         this.file = file;
@@ -20,18 +30,42 @@ final class DiskFile implements ImageFile {
 
     @Override
     public long size() throws IOException {
-        return channel.size();
+        return requireNotCut();
+    }
+
+    /// @return the size
+    /// @throws ContentChangedException if the file is shorter than it was
+    private long requireNotCut() throws IOException {
+        long size = channel.size();
+        if (size < length) {
+            throw new ContentChangedException(length, size);
+        }
+        length = size;
+        return size;
     }
 
     @Override
     public int read(long offset, ByteBuffer destination) throws IOException {
-        return channel.read(offset, destination);
+        if (length == 0) {
+            requireNotCut();
+        }
+        int count = channel.read(offset, destination);
+        if (destination.hasRemaining()) {
+            requireNotCut();
+        }
+        return count;
     }
 
     @Override
     public void write(long offset, ByteBuffer source) throws IOException {
+        long end = offset + source.remaining();
         try {
+            if (requireNotCut() < reserved) {
+                channel.write(reserved - 1, ByteBuffer.allocate(1));
+                length = reserved;
+            }
             channel.write(offset, source);
+            length = Math.max(length, end);
         } catch (IOException e) {
             throw told(e);
         }
@@ -44,12 +78,14 @@ final class DiskFile implements ImageFile {
         } catch (IOException e) {
             throw told(e);
         }
+        requireNotCut();
     }
 
     @Override
     public void reserve(long offset, long length) throws IOException {
         try {
             file.reserve(offset, length);
+            reserved = Math.max(reserved, offset + length);
         } catch (IOException e) {
             throw told(e);
         }

@@ -86,6 +86,10 @@ public final class Server implements AutoCloseable {
         return port;
     }
 
+    long pid() {
+        return process.pid();
+    }
+
     /// A request to this server. Paths are sent as they are given, and the answer is held to the contract.
     public RequestSpecification request() {
         return RestAssured.given()

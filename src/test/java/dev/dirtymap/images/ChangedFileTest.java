@@ -21,6 +21,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// A file that changes under a reader, by programs that know of no lock: never wrong data.
@@ -192,5 +193,31 @@ class ChangedFileTest {
             case CUT_TO_NOTHING, CUT_IN_THE_MIDDLE, DELETED ->
                     assertThat(bytes[0]).isIn(old, -409L, -404L, -1L);
         }
+    }
+
+    /// The file is cut when the change has taken its space and copies the bits.
+    @ParameterizedTest
+    @EnumSource(names = {"CUT_TO_NOTHING", "CUT_IN_THE_MIDDLE"})
+    void aChangeOfAFileThatIsCutMeanwhileIsRefused(Change how) throws Exception {
+        long size = Files.size(file);
+        Client.Answer[] answers = new Client.Answer[1];
+        Thread request =
+                Thread.ofPlatform()
+                        .start(() ->
+                                answers[0] =
+                                        CLIENT.send("POST", bitmap + "/copy", "{\"name\":\"b\"}"));
+        while (Files.size(file) == size && request.isAlive()) {
+            Thread.onSpinWait();
+        }
+        change(how);
+        request.join();
+        System.out.printf("%s: %s%n", how, answers[0].slug());
+        answers[0].problem(409, "content-changed");
+        try (LockProbe probe = LockProbe.open(folder, "disk.qcow2")) {
+            assertThat(probe.anyLock()).as("a lock that is left").isFalse();
+        }
+        Programs.run(folder, "cp", ORIGINALS.resolve("disk.qcow2").toString(), "disk.qcow2");
+        CLIENT.send("POST", bitmap + "/copy", "{\"name\":\"b\"}").json(201);
+        new QemuImg(folder).assertClean("disk.qcow2");
     }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.dirtymap.http.Client;
 import dev.dirtymap.http.ServiceProcess;
+import dev.dirtymap.qcow2.ImageFile;
 import dev.dirtymap.testimages.ProgramResult;
 import dev.dirtymap.testimages.Programs;
 import dev.dirtymap.testimages.QemuImg;
@@ -15,18 +16,20 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Queue;
 import java.util.Random;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -37,13 +40,19 @@ import tools.jackson.databind.JsonNode;
 ///
 /// Each client has bitmaps of its own, whose names say how often they were changed: `t<client>.<n>` in every
 /// image, all replaced by one transaction over all images, and `s<client>.<n>` in one image.
+///
+/// Every other kill comes at a random moment. The others wait for a journal, which stands for some milliseconds
+/// only: there the transaction is decided and not yet made in all images.
 class KillTest {
 
-    private static final int KILLS = Integer.getInteger("dirtymap.kills", 2);
+    private static final int KILLS = Integer.getInteger("dirtymap.kills", 4);
     private static final long SEED = Long.getLong("dirtymap.kill.seed", 20_261_123);
 
     private static final int CLIENTS = 32;
     private static final int IMAGES = 4;
+
+    /// How many more kills there may be until one has left a journal behind.
+    private static final int MORE_KILLS = 6;
 
     private static final HttpClient HTTP =
             HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
@@ -55,6 +64,9 @@ class KillTest {
     private final AtomicInteger refused = new AtomicInteger();
     private final AtomicInteger cut = new AtomicInteger();
     private final AtomicInteger doneAllTheSame = new AtomicInteger();
+
+    /// How many transactions were cut short when so many of their commits were made.
+    private final int[] cutAfterCommits = new int[IMAGES + 1];
 
     private static String image(int index) {
         return "disk%d.qcow2".formatted(index);
@@ -82,10 +94,13 @@ class KillTest {
             return image(number % IMAGES);
         }
 
-        void run(int port, AtomicBoolean done) {
+        /// Changes bitmaps until the service is killed.
+        ///
+        /// @param singlesToTransaction how many changes of one image there are to one of all, on average
+        void run(int port, int singlesToTransaction) {
             try {
-                while (!done.get()) {
-                    if (random.nextInt(3) == 0) {
+                while (wrong.isEmpty()) {
+                    if (random.nextInt(singlesToTransaction + 1) == 0) {
                         transactionCut = true;
                         if (ask(port, "POST", "/v1/transactions", transaction())) {
                             transactions++;
@@ -207,55 +222,124 @@ class KillTest {
         for (int i = 0; i < CLIENTS; i++) {
             changers.add(new Changer(i));
         }
-        Random random = new Random(SEED);
-        int journals = 0;
-        Files.createDirectories(folder.resolve(".dirtymap").resolve("transactions"));
+        Files.createDirectories(transactions());
         ServiceProcess service = start();
+        int kills = 0;
+        int journals = 0;
+        long start = System.nanoTime();
         try {
             prepare(new Images(new ImagesProperties(folder, Duration.ofSeconds(30))));
-            for (int kill = 0; kill < KILLS; kill++) {
-                int port = service.client().port();
+            while (kills < KILLS || (journals == 0 && kills < KILLS + MORE_KILLS)) {
+                boolean atJournal = kills >= KILLS || kills % 2 == 1;
                 // Is there when the other one dies, and has to clear up.
                 ServiceProcess replica = start();
                 Client next = replica.client();
-                AtomicBoolean done = new AtomicBoolean();
-                List<Thread> threads = new ArrayList<>();
-                for (Changer changer : changers) {
-                    threads.add(Thread.ofPlatform().start(() -> changer.run(port, done)));
-                }
-                awaitAnswers(20 + random.nextInt(100));
-                Thread.sleep(random.nextInt(20));
-                service.kill();
+                killUnderLoad(service, changers, atJournal, new Random(SEED + kills));
                 service.close();
                 service = replica;
-                for (Thread thread : threads) {
-                    thread.join();
-                }
-                journals += judge(qemu) ? 1 : 0;
+                kills++;
+                requireNoLock(qemu);
+                List<JournalEntry> decided = cutShort();
+                journals += decided.isEmpty() ? 0 : 1;
                 List<Map<String, Integer>> there = new ArrayList<>();
                 for (int i = 0; i < IMAGES; i++) {
                     there.add(bitmaps(next, image(i)));
                 }
                 changers.forEach(changer -> changer.compare(there));
-                judge(qemu);
-                try (Stream<Path> left =
-                        Files.list(folder.resolve(".dirtymap").resolve("transactions"))) {
-                    assertThat(left).filteredOn(f -> f.toString().endsWith(".journal")).isEmpty();
+                for (JournalEntry entry : decided) {
+                    assertThat(compare(entry)).as("the new state is in force").isPositive();
                 }
-                assertThat(wrong).as("after kill %d, seed %d", kill + 1, SEED).isEmpty();
+                assertThat(journals()).isEmpty();
+                requireNoLock(qemu);
+                for (int i = 0; i < IMAGES; i++) {
+                    ProgramResult open =
+                            Programs.tryRun(folder, "qemu-io", "-c", "read 0 512", image(i));
+                    assertThat(open.exitCode()).as(open.toString()).isZero();
+                }
+                assertThat(wrong).as("after kill %d, seed %d", kills, SEED).isEmpty();
+                if (kills % 20 == 0) {
+                    tell(kills, start);
+                }
             }
         } finally {
             service.close();
-            System.out.printf(
-                    "%d kills under %d clients: %d changes answered, %d refused, %d cut of which %d were done,"
-                            + " %d transactions finished afterwards%n",
-                    KILLS,
-                    CLIENTS,
-                    acknowledged.get(),
-                    refused.get(),
-                    cut.get(),
-                    doneAllTheSame.get(),
-                    journals);
+            tell(kills, start);
+        }
+        assertThat(journals).as("kills that cut a transaction short").isPositive();
+    }
+
+    private void tell(int kills, long start) {
+        System.out.printf(
+                "%d kills under %d clients in %d s: %d changes answered, %d refused, %d cut of which %d were done;"
+                        + " journals left after 0, 1, … commits: %s%n",
+                kills,
+                CLIENTS,
+                (System.nanoTime() - start) / 1_000_000_000,
+                acknowledged.get(),
+                refused.get(),
+                cut.get(),
+                doneAllTheSame.get(),
+                Arrays.toString(cutAfterCommits));
+    }
+
+    private void killUnderLoad(
+            ServiceProcess service, List<Changer> changers, boolean atJournal, Random random)
+            throws Exception {
+        int port = service.client().port();
+        List<Thread> threads = new ArrayList<>();
+        for (Changer changer : changers) {
+            threads.add(Thread.ofPlatform().start(() -> changer.run(port, atJournal ? 0 : 2)));
+        }
+        awaitAnswers(3 + random.nextInt(30));
+        if (atJournal) {
+            awaitJournal();
+            // Some die between two of the commits.
+            LockSupport.parkNanos(1_000_000L * random.nextInt(3) * random.nextInt(8));
+        } else {
+            Thread.sleep(random.nextInt(20));
+        }
+        service.kill();
+        for (Thread thread : threads) {
+            thread.join();
+        }
+    }
+
+    private Path transactions() {
+        return folder.resolve(".dirtymap").resolve("transactions");
+    }
+
+    private List<Path> journals() throws IOException {
+        try (Stream<Path> files = Files.list(transactions())) {
+            return files.filter(file -> file.toString().endsWith(".journal")).toList();
+        }
+    }
+
+    private void awaitJournal() throws IOException {
+        long end = System.nanoTime() + 10_000_000_000L;
+        while (journals().isEmpty() && System.nanoTime() < end && wrong.isEmpty()) {
+            LockSupport.parkNanos(200_000);
+        }
+    }
+
+    /// What the journals say that were left, each of one transaction; none if no kill hit such a moment.
+    private List<JournalEntry> cutShort() throws IOException {
+        List<JournalEntry> all = new ArrayList<>();
+        for (Path journal : journals()) {
+            int commits = 0;
+            List<JournalEntry> entries = JournalEntry.read(Files.readString(journal));
+            for (JournalEntry entry : entries) {
+                commits += compare(entry) > 0 ? 1 : 0;
+            }
+            assertThat(entries).hasSize(IMAGES);
+            cutAfterCommits[commits]++;
+            all.addAll(entries);
+        }
+        return all;
+    }
+
+    private int compare(JournalEntry entry) throws IOException {
+        try (FileChannel channel = FileChannel.open(folder.resolve(entry.image().text()))) {
+            return entry.sector().compare(ImageFile.of(channel));
         }
     }
 
@@ -304,15 +388,8 @@ class KillTest {
         images.destroy();
     }
 
-    /// No lock is left, and QEMU finds whole images. It opens them for writing, unless a transaction waits to
-    /// be finished, which it would spoil.
-    ///
-    /// @return whether one waits
-    private boolean judge(QemuImg qemu) throws IOException {
-        boolean waits;
-        try (Stream<Path> files = Files.walk(folder.resolve(".dirtymap"))) {
-            waits = files.anyMatch(file -> file.toString().endsWith(".journal"));
-        }
+    /// No lock is left, and QEMU finds whole images.
+    private void requireNoLock(QemuImg qemu) throws IOException {
         for (int i = 0; i < IMAGES; i++) {
             try (LockProbe probe = LockProbe.open(folder, image(i))) {
                 assertThat(probe.anyLock()).as("a lock that is left").isFalse();
@@ -320,13 +397,7 @@ class KillTest {
             }
             QemuImg.CheckResult check = qemu.check(image(i));
             assertThat(check.exitCode()).as(check.text()).isIn(0, 3);
-            if (!waits) {
-                ProgramResult open =
-                        Programs.tryRun(folder, "qemu-io", "-c", "read 0 512", image(i));
-                assertThat(open.exitCode()).as(open.toString()).isZero();
-            }
         }
-        return waits;
     }
 
     private static Map<String, Integer> bitmaps(Client client, String image) {
