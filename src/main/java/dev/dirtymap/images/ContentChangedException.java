@@ -14,9 +14,9 @@ public final class ContentChangedException extends IOException {
 
     /// @param before how many bytes the file had
     /// @param now how many it has
-    ContentChangedException(long before, long now) {
+    ContentChangedException(Id image, long before, long now) {
         super(
-                "another program cut the image's file from %d bytes to %d in spite of its lock"
-                        .formatted(before, now));
+                "another program cut the file of image '%s' from %d bytes to %d in spite of its lock"
+                        .formatted(image.text(), before, now));
     }
 }

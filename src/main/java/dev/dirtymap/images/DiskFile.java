@@ -14,6 +14,7 @@ import java.nio.ByteBuffer;
 /// will become at the first write, and must never be shorter than it was.
 final class DiskFile implements ImageFile {
 
+    private final Id id;
     private final PosixFile file;
     private final ImageFile channel;
 
@@ -23,7 +24,8 @@ final class DiskFile implements ImageFile {
     /// The end of what was reserved.
     private long reserved;
 
-    DiskFile(PosixFile file) throws IOException {
+    DiskFile(Id id, PosixFile file) throws IOException {
+        this.id = id;
         this.file = file;
         this.channel = ImageFile.of(file.channel());
     }
@@ -38,7 +40,7 @@ final class DiskFile implements ImageFile {
     private long requireNotCut() throws IOException {
         long size = channel.size();
         if (size < length) {
-            throw new ContentChangedException(length, size);
+            throw new ContentChangedException(id, length, size);
         }
         length = size;
         return size;

@@ -9,6 +9,7 @@ import dev.dirtymap.qcow2.Commit.Sector;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.NoSuchFileException;
 import java.util.ArrayList;
 import java.util.List;
@@ -46,7 +47,9 @@ final class Journal {
     }
 
     /// Makes prepared changes valid.
-    void commit(List<Prepared> prepared) throws IOException {
+    ///
+    /// @throws ImageReadOnlyException if our own folder must not be written to; then nothing was changed
+    void commit(List<Prepared> prepared) throws ImageReadOnlyException, IOException {
         // A later write within the same tick of the file system's clock must show.
         LockSupport.parkNanos(FileVersion.SETTLE_NANOS);
         List<JournalEntry> entries = new ArrayList<>();
@@ -60,6 +63,10 @@ final class Journal {
         try {
             root.createFolders(FOLDER.getBytes(StandardCharsets.UTF_8));
             root.replaceFile(path, JournalEntry.write(entries));
+        } catch (AccessDeniedException e) {
+            // The images may be written to, the folder may not: there is no journal.
+            prepared.forEach(one -> one.commit().abandon());
+            throw new ImageReadOnlyException(entries.getFirst().image(), e);
         } catch (IOException e) {
             if (!isGone(path)) {
                 throw new OutcomeUnknownException(entries.getFirst().image(), e);

@@ -29,7 +29,7 @@ final class LockedImage implements AutoCloseable {
         this.id = id;
         this.posixFile = posixFile;
         this.writable = writable;
-        this.file = new DiskFile(posixFile);
+        this.file = new DiskFile(id, posixFile);
         this.identity = posixFile.stat();
     }
 

@@ -160,8 +160,13 @@ public final class Commit {
         }
     }
 
+    private Header headerNow() throws IOException {
+        return Header.read(new Window(file, PIECE))
+                .orElseThrow(() -> new IOException("the image has no header any more"));
+    }
+
     private void free(List<Run> runs) throws IOException {
-        Header now = Header.read(new Window(file, PIECE)).orElseThrow();
+        Header now = headerNow();
         List<Run> freed = new RefcountUpdate(file, now).free(runs);
         if (freed.isEmpty()) {
             return;
@@ -275,8 +280,7 @@ public final class Commit {
 
     /// How the header comes to the new state.
     private List<Switch> switches() throws IOException, ChangeRefusedException {
-        HeaderCluster cluster =
-                HeaderCluster.read(file, Header.read(new Window(file, PIECE)).orElseThrow());
+        HeaderCluster cluster = HeaderCluster.read(file, headerNow());
         List<Extension> next = new ArrayList<>();
         boolean kept = !draft.isDirectoryChanged();
         boolean placed = kept || directory == null;

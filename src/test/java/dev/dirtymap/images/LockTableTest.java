@@ -94,10 +94,10 @@ class LockTableTest {
     void whoeverComesGetsItOrNot(ArgumentsAccessor row) throws Exception {
         Map<String, String> expected = new LinkedHashMap<>();
         Map<String, String> actual = new LinkedHashMap<>();
-        try (AutoCloseable held = hold(row.getString(0))) {
+        try (AutoCloseable held = hold(String.valueOf(row.getString(0)))) {
             assertThat(held).isNotNull();
             for (int i = 0; i < COMES.length; i++) {
-                expected.put(COMES[i], row.getString(i + 1));
+                expected.put(COMES[i], String.valueOf(row.getString(i + 1)));
                 actual.put(COMES[i], come(COMES[i]));
             }
         }
@@ -151,7 +151,8 @@ class LockTableTest {
         try (NbdServer server = NbdServer.start(folder, "-r", "-f", "qcow2", DISK)) {
             return server == null ? "no" : "ok";
         } catch (AssertionError refused) {
-            return refused.getMessage().contains("lock") ? "no" : refused.getMessage();
+            String said = String.valueOf(refused.getMessage());
+            return said.contains("lock") ? "no" : said;
         }
     }
 }
