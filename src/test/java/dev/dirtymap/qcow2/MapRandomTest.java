@@ -11,6 +11,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Random;
+import java.util.Set;
+import java.util.TreeSet;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -22,7 +25,25 @@ class MapRandomTest {
 
     private static final String TOP = "top.qcow2";
 
+    /// What the maps of this class had.
+    private static final Set<String> SEEN = new TreeSet<>();
+
     @TempDir private Path folder;
+
+    /// Chance must not have left anything out.
+    @AfterAll
+    static void everyKindOfRunWasThere() {
+        assertThat(SEEN)
+                .contains(
+                        "DATA at a place",
+                        "DATA zero at a place",
+                        "DATA",
+                        "DATA compressed",
+                        "ZERO zero",
+                        "ZERO zero at a place",
+                        "UNALLOCATED zero",
+                        "UNALLOCATED zero at a place");
+    }
 
     @ParameterizedTest
     @CsvSource(
@@ -164,6 +185,7 @@ class MapRandomTest {
     private void compare(Random random) throws IOException {
         try (MapChain chain = MapChain.open(folder.resolve(TOP))) {
             List<MapExtent> all = chain.scan();
+            all.forEach(extent -> SEEN.add(kind(extent)));
             assertThat(MapChain.rows(all)).isEqualTo(chain.rowsOfQemu());
             assertThat(steps(chain)).isEqualTo(all);
             long size = chain.reader().virtualSize();
@@ -173,6 +195,13 @@ class MapRandomTest {
                 assertThat(chain.scan(from, to)).isEqualTo(clipped(all, from, to));
             }
         }
+    }
+
+    private static String kind(MapExtent extent) {
+        return extent.allocation()
+                + (extent.zero() ? " zero" : "")
+                + (extent.compressed() ? " compressed" : "")
+                + (extent.hostOffset() >= 0 ? " at a place" : "");
     }
 
     /// Without any time, and with pieces that hold two runs.
