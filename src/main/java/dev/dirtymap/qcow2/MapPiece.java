@@ -13,6 +13,7 @@ public final class MapPiece {
     private int count;
     private long start;
     private long end;
+    private long limit = Long.MAX_VALUE;
 
     /// @param capacity how many runs to hold at most, at least 1
     public MapPiece(int capacity) {
@@ -50,6 +51,15 @@ public final class MapPiece {
                 (origin & 2) != 0,
                 (origin & 1) != 0,
                 hostOffsets[index]);
+    }
+
+    /// Where nobody wants to know any more: runs that begin there are not looked for.
+    long limit() {
+        return limit;
+    }
+
+    void limit(long offset) {
+        limit = offset;
     }
 
     void start(long offset) {

@@ -59,7 +59,7 @@ public final class MapReader {
     /// @throws FormatException with a rule whose effect is [Rule.Effect#UNMAPPABLE], where QEMU fails, too
     public void read(long offset, MapPiece piece, long deadlineNanos) throws IOException {
         piece.start(offset);
-        long end = virtualSize();
+        long end = Math.min(virtualSize(), piece.limit());
         int quick = 0;
         while (piece.end() < end) {
             if (find(piece.end()) && !add(piece)) {

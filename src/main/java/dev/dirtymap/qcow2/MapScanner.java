@@ -35,7 +35,7 @@ public final class MapScanner {
         this.source = source;
         this.windowEnd = windowEnd;
         this.at = windowStart;
-        this.piece = new MapPiece(firstPiece);
+        this.piece = newPiece(firstPiece);
         this.piece.start(windowStart);
     }
 
@@ -68,7 +68,7 @@ public final class MapScanner {
         while (index == piece.count()) {
             // Whoever reads on gets larger pieces.
             if (piece.count() == FIRST_PIECE) {
-                piece = new MapPiece(LATER_PIECE);
+                piece = newPiece(LATER_PIECE);
             }
             index = 0;
             source.read(at, piece);
@@ -86,6 +86,12 @@ public final class MapScanner {
                 extent.zero(),
                 extent.compressed(),
                 extent.hostOffset());
+    }
+
+    private MapPiece newPiece(int capacity) {
+        MapPiece fresh = new MapPiece(capacity);
+        fresh.limit(windowEnd);
+        return fresh;
     }
 
     private static boolean continues(MapExtent a, MapExtent b) {
