@@ -98,6 +98,21 @@ final class DiskFile implements ImageFile {
         file.punch(offset, length);
     }
 
+    /// As QEMU asks (`find_allocation` of `block/file-posix.c`).
+    @Override
+    public Stretch stretch(long offset) throws IOException {
+        long data = file.nextData(offset);
+        if (data < 0) {
+            return new Stretch(true, Long.MAX_VALUE);
+        }
+        return data > offset ? new Stretch(true, data) : new Stretch(false, file.nextHole(offset));
+    }
+
+    @Override
+    public long allocatedBytes() throws IOException {
+        return file.stat().allocatedBytes();
+    }
+
     /// A failure for want of space by its own name, others as they are.
     static IOException told(IOException failure) {
         if (!ErrnoException.isNoSpace(failure)) {

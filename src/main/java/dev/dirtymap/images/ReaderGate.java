@@ -1,5 +1,7 @@
 package dev.dirtymap.images;
 
+import dev.dirtymap.posix.FileStat;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 
@@ -46,7 +48,21 @@ final class ReaderGate {
 
     /// The gate of an image.
     static ReaderGate of(long device, long inode) {
-        return GATES[(Long.hashCode(inode) * 31 + Long.hashCode(device)) & (GATES.length - 1)];
+        return GATES[index(device, inode)];
+    }
+
+    /// The gates of several images, each once, in an order that is the same for everybody.
+    static List<ReaderGate> of(List<FileStat> files) {
+        return files.stream()
+                .map(file -> index(file.device(), file.inode()))
+                .distinct()
+                .sorted()
+                .map(index -> GATES[index])
+                .toList();
+    }
+
+    private static int index(long device, long inode) {
+        return (Long.hashCode(inode) * 31 + Long.hashCode(device)) & (GATES.length - 1);
     }
 
     /// Waits until the caller may hold the reader lock.

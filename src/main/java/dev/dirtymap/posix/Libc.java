@@ -63,6 +63,10 @@ final class Libc {
     static final int FALLOC_FL_KEEP_SIZE = 0x01;
     static final int FALLOC_FL_PUNCH_HOLE = 0x02;
 
+    // <linux/fs.h>, where lseek goes
+    static final int SEEK_DATA = 3;
+    static final int SEEK_HOLE = 4;
+
     // <fcntl.h>, lock types
     static final short F_RDLCK = 0;
     static final short F_WRLCK = 1;
@@ -153,6 +157,14 @@ final class Libc {
         try (Arena arena = Arena.ofConfined()) {
             long size = buffer.byteSize();
             return syscall(arena, SystemCall.GETDENTS64, folder, buffer.address(), size, 0, 0);
+        }
+    }
+
+    /// The first offset from `offset` on that holds data (`SEEK_DATA`) or a hole (`SEEK_HOLE`), or the
+    /// negated errno. Moves the file position, which nothing here uses. See lseek(2).
+    static long lseek(int descriptor, long offset, int whence) {
+        try (Arena arena = Arena.ofConfined()) {
+            return longSyscall(arena, SystemCall.LSEEK, descriptor, offset, whence, 0, 0);
         }
     }
 
@@ -250,8 +262,13 @@ final class Libc {
         }
     }
 
-    /// All results of the calls made here fit an `int`.
+    /// The results of all calls made here fit an `int`, but for offsets.
     private static int syscall(
+            Arena arena, SystemCall call, long a, long b, long c, long d, long e) {
+        return Math.toIntExact(longSyscall(arena, call, a, b, c, d, e));
+    }
+
+    private static long longSyscall(
             Arena arena, SystemCall call, long a, long b, long c, long d, long e) {
         MemorySegment state = arena.allocate(CALL_STATE);
         long number = call.on(ARCHITECTURE);
@@ -259,7 +276,7 @@ final class Libc {
             while (true) {
                 long result = (long) SYSCALL.invokeExact(state, number, a, b, c, d, e);
                 if (result >= 0) {
-                    return Math.toIntExact(result);
+                    return result;
                 }
                 int errno = errno(state);
                 if (errno != Errno.EINTR.number()) {

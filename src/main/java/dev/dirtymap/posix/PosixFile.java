@@ -66,6 +66,24 @@ public final class PosixFile implements AutoCloseable {
         allocate(Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, offset, length);
     }
 
+    /// The first byte from `offset` on that the file system holds data for; -1 if there is none. Where the
+    /// file system cannot tell, there is data everywhere.
+    public long nextData(long offset) throws IOException {
+        long found = descriptor.with(number -> Libc.lseek(number, offset, Libc.SEEK_DATA));
+        if (found == -Errno.ENXIO.number()) {
+            return -1;
+        }
+        // A file that was cut short, or a driver of its own mind, must not send anybody backwards.
+        return found < offset ? offset : found;
+    }
+
+    /// The first byte from `offset`, within the file, on that is in a hole, of which there is always one at
+    /// the end of the file; [Long#MAX_VALUE] where the file system cannot tell.
+    public long nextHole(long offset) throws IOException {
+        long found = descriptor.with(number -> Libc.lseek(number, offset, Libc.SEEK_HOLE));
+        return found <= offset ? Long.MAX_VALUE : found;
+    }
+
     /// Locks one byte together with other readers of it, without waiting. False: somebody holds it
     /// exclusively.
     public boolean tryLockShared(long offset) throws IOException {

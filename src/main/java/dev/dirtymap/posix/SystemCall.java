@@ -5,6 +5,7 @@ package dev.dirtymap.posix;
 /// Source: `asm/unistd_64.h` for x86_64, `asm-generic/unistd.h` for aarch64. Calls that are younger
 /// than Linux 5.1 have the same number everywhere.
 enum SystemCall {
+    LSEEK(8, 62),
     GETDENTS64(217, 61),
     MKDIRAT(258, 34),
     UNLINKAT(263, 35),

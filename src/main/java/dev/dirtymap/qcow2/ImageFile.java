@@ -39,6 +39,23 @@ public interface ImageFile {
     /// the file stays.
     default void discard(long offset, long length) throws IOException {}
 
+    /// What the file system keeps at one place.
+    ///
+    /// @param hole whether it keeps nothing there, so that zeros are read
+    /// @param end the offset up to which that is so at least, greater than the one asked about
+    record Stretch(boolean hole, long end) {}
+
+    /// Whether there is data or a hole at `offset`. A file that cannot tell has data up to its end.
+    default Stretch stretch(long offset) throws IOException {
+        long size = size();
+        return offset < size ? new Stretch(false, size) : new Stretch(true, Long.MAX_VALUE);
+    }
+
+    /// What the file takes on the disk, in bytes: less than [#size] where it has holes.
+    default long allocatedBytes() throws IOException {
+        return size();
+    }
+
     /// An image file over an open channel, which stays the caller's to close.
     static ImageFile of(FileChannel channel) {
         return new OpenChannel(channel);

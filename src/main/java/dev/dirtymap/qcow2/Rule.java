@@ -1,6 +1,7 @@
 package dev.dirtymap.qcow2;
 
 import static dev.dirtymap.qcow2.Rule.Effect.CORRUPT;
+import static dev.dirtymap.qcow2.Rule.Effect.UNMAPPABLE;
 import static dev.dirtymap.qcow2.Rule.Effect.UNREADABLE;
 import static dev.dirtymap.qcow2.Rule.Effect.UNSUPPORTED;
 import static dev.dirtymap.qcow2.Rule.InQemu.OPENS;
@@ -211,7 +212,33 @@ public enum Rule {
             "0 when there is an offset"),
     TABLE_ENTRY_OFFSET(
             CORRUPT, REFUSED, "bitmap table entry", "offset", "a multiple of the cluster size"),
-    DATA_PAST_END(CORRUPT, OPENS, "bitmap data", "end", "within the file");
+    DATA_PAST_END(CORRUPT, OPENS, "bitmap data", "end", "within the file"),
+
+    // L1 and L2 tables, as far as the map of the image goes.
+    L2_TABLE_OFFSET(UNMAPPABLE, OPENS, "L1 entry", "offset", "a multiple of the cluster size"),
+    CLUSTER_OFFSET(UNMAPPABLE, OPENS, "L2 entry", "offset", "a multiple of the cluster size"),
+    CLUSTER_OFFSET_IN_DATA_FILE(
+            UNMAPPABLE,
+            OPENS,
+            "L2 entry",
+            "offset",
+            "equal to the guest offset with an external data file"),
+    ZERO_CLUSTER_IN_VERSION_2(
+            UNMAPPABLE, OPENS, "L2 entry", "bit 0 (reads as zeros)", "0 in version 2"),
+    COMPRESSED_WITH_DATA_FILE(
+            UNMAPPABLE, OPENS, "L2 entry", "bit 62 (compressed)", "0 with an external data file"),
+    SUBCLUSTERS_BOTH(
+            UNMAPPABLE,
+            OPENS,
+            "extended L2 entry",
+            "subclusters",
+            "either allocated (bits 0 to 31) or zero (bits 32 to 63), not both"),
+    SUBCLUSTERS_UNALLOCATED(
+            UNMAPPABLE,
+            OPENS,
+            "extended L2 entry",
+            "allocated subclusters (bits 0 to 31)",
+            "0 where no cluster is allocated");
 
     /// What a broken rule makes of the thing it speaks of.
     public enum Effect {
@@ -220,7 +247,9 @@ public enum Rule {
         /// A structure of the bitmaps breaks the format.
         CORRUPT,
         /// Legal in the format, or nearly, but not known to us or to QEMU.
-        UNSUPPORTED
+        UNSUPPORTED,
+        /// The map of the image cannot be told beyond this place; QEMU opens the image and fails there, too.
+        UNMAPPABLE
     }
 
     /// What QEMU does with an image that breaks the rule.

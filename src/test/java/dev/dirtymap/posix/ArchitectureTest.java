@@ -29,6 +29,7 @@ class ArchitectureTest {
     /// By `asm/unistd_64.h` and `asm-generic/unistd.h`.
     @ParameterizedTest
     @CsvSource({
+        "LSEEK, 8, 62",
         "GETDENTS64, 217, 61",
         "MKDIRAT, 258, 34",
         "UNLINKAT, 263, 35",

@@ -73,6 +73,25 @@ class DiskSpaceTest {
     }
 
     @Test
+    void holesAndDataAreFound() throws IOException {
+        Files.write(folder.resolve("disk"), "x".repeat(MIB).getBytes(UTF_8));
+        try (PosixFile file = root.openFile(DISK, true)) {
+            file.channel().force(true);
+            file.punch(65536, 65536);
+            file.punch(MIB - 65536, 65536);
+
+            assertThat(file.nextData(5)).isEqualTo(5);
+            assertThat(file.nextHole(5)).isEqualTo(65536);
+            assertThat(file.nextData(65537)).isEqualTo(131072);
+            assertThat(file.nextHole(65537)).isEqualTo(Long.MAX_VALUE);
+            assertThat(file.nextHole(131072)).isEqualTo(MIB - 65536);
+            assertThat(file.nextData(MIB - 65536)).isEqualTo(-1);
+            assertThat(file.nextData(MIB)).isEqualTo(-1);
+            assertThat(file.nextData(Long.MAX_VALUE)).isEqualTo(-1);
+        }
+    }
+
+    @Test
     void aFileForReadingIsRefused() throws IOException {
         try (PosixFile file = root.openFile(DISK, false)) {
             assertThatThrownBy(() -> file.reserve(0, 1))

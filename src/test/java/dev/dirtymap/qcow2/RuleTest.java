@@ -210,10 +210,14 @@ class RuleTest {
         assertThat(RuleImages.opensInQemu(broken)).isTrue();
     }
 
+    /// But for those of [MapDamageTest].
     @Test
     void everyRuleHasACase() {
         assertThat(Stream.concat(imageCases(), BitmapRuleCases.all().stream()).map(RuleCase::rule))
-                .contains(Rule.values());
+                .contains(
+                        Stream.of(Rule.values())
+                                .filter(rule -> rule.effect() != Effect.UNMAPPABLE)
+                                .toArray(Rule[]::new));
     }
 
     private static void assertBroken(FileChannel channel, RuleCase one, String sentence)

@@ -149,6 +149,11 @@ public record QemuImg(Path folder) {
         return run(onImage("map", file, Command.of("--output=json"))).json();
     }
 
+    /// [#map] for an image that QEMU may give up on.
+    public ProgramResult tryMap(String file) {
+        return onImage("map", file, Command.of("--output=json")).in(folder).tryRun();
+    }
+
     public CheckResult check(String file) {
         return check(file, Command.of());
     }

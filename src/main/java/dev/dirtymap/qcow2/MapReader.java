@@ -1,0 +1,115 @@
+package dev.dirtymap.qcow2;
+
+import java.io.IOException;
+import java.util.List;
+
+/// Reads the map of a disk, run by run, from one image or from a whole backing chain; equal to what
+/// `qemu-img map --output=json` prints (`get_block_status` of `qemu-img.c`).
+///
+/// Tables are read in slices as the walk comes to them, so memory does not depend on the image, and a start
+/// in the middle costs nothing of what lies before it. Holds what it read last: good for as long as no file
+/// of the chain changes. Not safe for use by several threads at once.
+public final class MapReader {
+
+    private static final int RUNS_BETWEEN_LOOKS = 64;
+
+    private final LayerReader[] layers;
+    private final boolean chain;
+
+    /// The layer that decides at the place last looked for, and how far its run is the one that is seen.
+    private int depth;
+
+    private long limit;
+    private boolean zero;
+
+    /// Whether it took more than memory to find out.
+    private boolean slow;
+
+    private MapReader(List<MapLayer> layers, boolean chain) throws IOException {
+        this.layers = new LayerReader[layers.size()];
+        for (int i = 0; i < this.layers.length; i++) {
+            this.layers[i] = LayerReader.of(layers.get(i));
+        }
+        this.chain = chain;
+    }
+
+    /// The map of one image by itself. If it has a backing file, nobody knows what is read where it has
+    /// nothing: it is not said to be zeros.
+    public static MapReader ofImage(MapLayer.Qcow2 image) throws IOException {
+        return new MapReader(List.of(image), false);
+    }
+
+    /// The map of a whole chain.
+    ///
+    /// @param layers the image itself, its backing file, and so on to one that has none
+    public static MapReader ofChain(List<MapLayer> layers) throws IOException {
+        return new MapReader(layers, true);
+    }
+
+    /// The size of the disk in bytes.
+    public long virtualSize() {
+        return layers[0].size();
+    }
+
+    /// Reads runs from `offset` on until the piece is full, the disk ends, or the time is up. Without time left it
+    /// does at least one small step, which may yield no run yet: then call again.
+    ///
+    /// @param offset less than the virtual size
+    /// @param deadlineNanos the `System.nanoTime` at which to stop
+    /// @throws FormatException with a rule whose effect is [Rule.Effect#UNMAPPABLE], where QEMU fails, too
+    public void read(long offset, MapPiece piece, long deadlineNanos) throws IOException {
+        piece.start(offset);
+        long end = Math.min(virtualSize(), piece.limit());
+        int quick = 0;
+        while (piece.end() < end) {
+            if (find(piece.end()) && !add(piece)) {
+                return;
+            }
+            if (slow || ++quick == RUNS_BETWEEN_LOOKS) {
+                quick = 0;
+                if (System.nanoTime() - deadlineNanos >= 0) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Goes down the chain until a file has something (`get_block_status`) or ends before the place
+    /// (`bdrv_co_block_status`: what lies behind the end of a backing file is zeros).
+    ///
+    /// @return false if more steps are needed to know
+    private boolean find(long offset) throws IOException {
+        depth = 0;
+        limit = Long.MAX_VALUE;
+        slow = false;
+        while (true) {
+            LayerReader layer = layers[depth];
+            long before = layer.effort();
+            boolean known = layer.find(offset);
+            slow |= layer.effort() != before;
+            if (!known) {
+                return false;
+            }
+            limit = Math.min(limit, layer.run.end);
+            zero = layer.run.zero;
+            if (layer.run.allocation != Allocation.UNALLOCATED) {
+                return true;
+            }
+            if (depth == layers.length - 1) {
+                zero = chain || layer.isBottom();
+                return true;
+            }
+            long below = layers[depth + 1].size();
+            if (offset >= below) {
+                zero = true;
+                return true;
+            }
+            limit = Math.min(limit, below);
+            depth++;
+        }
+    }
+
+    private boolean add(MapPiece piece) {
+        return piece.add(limit, depth, layers[depth].run, zero);
+    }
+}

@@ -1,0 +1,117 @@
+package dev.dirtymap.qcow2;
+
+import java.io.IOException;
+import org.jspecify.annotations.Nullable;
+
+/// Walks the map of a window of the disk, in order. Holds one piece at a time, and reads nothing before the
+/// window.
+public final class MapScanner {
+
+    /// Where the pieces come from.
+    @FunctionalInterface
+    public interface MapSource {
+        /// Fills `piece` from one guest offset on ([MapReader#read]); it may stay empty for some calls.
+        void read(long offset, MapPiece piece) throws IOException;
+    }
+
+    static final int FIRST_PIECE = 1024;
+    private static final int LATER_PIECE = 8192;
+
+    private final MapSource source;
+    private final long windowEnd;
+    private MapPiece piece;
+    private int index;
+    private long at;
+    private @Nullable MapExtent pending;
+
+    /// @param windowStart the first guest byte of interest
+    /// @param windowEnd the guest byte after the last, at most the virtual size
+    public MapScanner(MapSource source, long windowStart, long windowEnd) {
+        this(source, windowStart, windowEnd, FIRST_PIECE);
+    }
+
+    /// @param firstPiece how many runs the first piece holds
+    MapScanner(MapSource source, long windowStart, long windowEnd, int firstPiece) {
+        this.source = source;
+        this.windowEnd = windowEnd;
+        this.at = windowStart;
+        this.piece = newPiece(firstPiece);
+        this.piece.start(windowStart);
+    }
+
+    /// The next run: maximal within the window and clipped to it.
+    ///
+    /// @return null after the last
+    public @Nullable MapExtent next() throws IOException {
+        MapExtent current = pending;
+        pending = null;
+        while (true) {
+            MapExtent following = nextOfPieces();
+            if (following == null) {
+                return current;
+            }
+            if (current == null) {
+                current = following;
+            } else if (continues(current, following)) {
+                current = joined(current, following);
+            } else {
+                pending = following;
+                return current;
+            }
+        }
+    }
+
+    private @Nullable MapExtent nextOfPieces() throws IOException {
+        if (at >= windowEnd) {
+            return null;
+        }
+        while (index == piece.count()) {
+            // Whoever reads on gets larger pieces.
+            if (piece.count() == FIRST_PIECE) {
+                piece = newPiece(LATER_PIECE);
+            }
+            index = 0;
+            source.read(at, piece);
+        }
+        MapExtent extent = piece.get(index++);
+        at = Math.min(extent.end(), windowEnd);
+        if (at == extent.end()) {
+            return extent;
+        }
+        return new MapExtent(
+                extent.offset(),
+                at - extent.offset(),
+                extent.depth(),
+                extent.allocation(),
+                extent.zero(),
+                extent.compressed(),
+                extent.hostOffset());
+    }
+
+    private MapPiece newPiece(int capacity) {
+        MapPiece fresh = new MapPiece(capacity);
+        fresh.limit(windowEnd);
+        return fresh;
+    }
+
+    private static boolean continues(MapExtent a, MapExtent b) {
+        return a.depth() == b.depth()
+                && a.allocation() == b.allocation()
+                && a.zero() == b.zero()
+                && a.compressed() == b.compressed()
+                && (a.hostOffset() < 0
+                        ? b.hostOffset() < 0
+                        : b.hostOffset() == a.hostOffset() + a.length());
+    }
+
+    private static MapExtent joined(MapExtent a, MapExtent b) {
+        return new MapExtent(
+                a.offset(),
+                a.length() + b.length(),
+                a.depth(),
+                a.allocation(),
+                a.zero(),
+                a.compressed(),
+                a.hostOffset());
+    }
+}
