@@ -24,7 +24,7 @@ final class ChainFile implements AutoCloseable {
         this.id = id;
         this.posixFile = posixFile;
         this.stat = stat;
-        this.file = new DiskFile(posixFile);
+        this.file = new DiskFile(id, posixFile);
     }
 
     /// Waits until every later change must show in the version, up to 20 ms after the last one.
