@@ -1,11 +1,7 @@
 package dev.dirtymap.http;
 
-import dev.dirtymap.qcow2.Extent;
 import io.swagger.v3.oas.annotations.media.Schema;
-import java.util.AbstractList;
-import java.util.Arrays;
 import java.util.List;
-import java.util.RandomAccess;
 import org.jspecify.annotations.Nullable;
 
 /// One page of extents.
@@ -54,44 +50,24 @@ record ExtentPage(
             @Schema(description = "Only with state=ALL: whether the bytes are dirty.")
                     @Nullable Boolean dirty) {}
 
-    /// Extents held as two longs each: a page may have 100 000.
-    static final class Extents extends AbstractList<ExtentBody> implements RandomAccess {
-
-        private final boolean withState;
-        private long[] offsets = new long[64];
-        private long[] lengths = new long[64];
-        private int size;
-        private boolean firstDirty;
-
-        /// @param withState whether each extent says if it is dirty; then dirty and clean ones alternate
-        Extents(boolean withState) {
-            this.withState = withState;
-        }
-
-        void append(Extent extent) {
-            if (size == 0) {
-                firstDirty = extent.dirty();
-            }
-            if (size == offsets.length) {
-                offsets = Arrays.copyOf(offsets, size * 2);
-                lengths = Arrays.copyOf(lengths, size * 2);
-            }
-            offsets[size] = extent.offset();
-            lengths[size++] = extent.length();
-        }
-
-        @Override
-        public ExtentBody get(int index) {
-            if (index >= size) {
-                throw new IndexOutOfBoundsException(index);
-            }
-            Boolean dirty = withState ? firstDirty == (index % 2 == 0) : null;
-            return new ExtentBody(offsets[index], lengths[index], dirty);
-        }
-
-        @Override
-        public int size() {
-            return size;
-        }
+    /// This page with its extents.
+    ///
+    /// @param length how many bytes it speaks for
+    /// @param nextCursor null on the last page
+    ExtentPage with(long length, List<ExtentBody> extents, @Nullable String nextCursor) {
+        return new ExtentPage(
+                image,
+                imageId,
+                bitmap,
+                bitmapId,
+                virtualSize,
+                granularity,
+                exact,
+                referencePoint,
+                offset,
+                length,
+                extents,
+                nextCursor == null,
+                nextCursor);
     }
 }

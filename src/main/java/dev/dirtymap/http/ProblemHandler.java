@@ -70,6 +70,11 @@ class ProblemHandler {
         return ResponseEntity.status(problem.status()).headers(headers).body(problem);
     }
 
+    /// A failure after the first byte of a stream, to be told within it.
+    static Problem told(Exception failure, HttpServletRequest request) {
+        return problem(failure, request, new HttpHeaders());
+    }
+
     private static Problem problem(
             Exception failure, HttpServletRequest request, HttpHeaders headers) {
         return switch (failure) {

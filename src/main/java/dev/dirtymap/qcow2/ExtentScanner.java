@@ -5,7 +5,7 @@ import org.jspecify.annotations.Nullable;
 
 /// Walks the extents of a window of the disk, in order. Holds one run of bits at a time, and reads nothing
 /// before the window: a start in the middle costs what follows it.
-public final class ExtentScanner {
+public final class ExtentScanner implements ExtentSource {
 
     /// Where the bits come from.
     @FunctionalInterface
@@ -68,6 +68,7 @@ public final class ExtentScanner {
     /// The next extent: maximal within the window and clipped to it.
     ///
     /// @return null after the last
+    @Override
     public @Nullable Extent next() throws IOException {
         long first =
                 switch (selection) {

@@ -1,0 +1,205 @@
+package dev.dirtymap.http;
+
+import dev.dirtymap.http.ExtentPage.ExtentBody;
+import dev.dirtymap.http.ExtentWriter.End;
+import dev.dirtymap.images.BitmapContent.LockLostException;
+import dev.dirtymap.images.ContentChangedException;
+import dev.dirtymap.images.ImageException;
+import dev.dirtymap.qcow2.FormatException;
+import jakarta.servlet.http.HttpServletRequest;
+import jakarta.servlet.http.HttpServletResponse;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.springframework.http.HttpMethod;
+import org.springframework.stereotype.Component;
+import org.springframework.web.context.request.ServletWebRequest;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+
+/// Tells a list of extents as a page or as a stream. A stream is made while it is sent: no lock is held
+/// while bytes go out, and nothing in memory grows with the list.
+@Component
+class ExtentAnswers {
+
+    private static final int DEFAULT_LIMIT = 1000;
+
+    /// How long a stream may take. A client that takes nothing at all is cut off sooner, by the connector.
+    private static final long STREAM_NANOS = TimeUnit.HOURS.toNanos(1);
+
+    /// How many extents are written between two looks at the clock.
+    private static final int STRIDE = 4096;
+
+    private final JsonMapper mapper;
+
+    ExtentAnswers(JsonMapper mapper) {
+        this.mapper = mapper;
+    }
+
+    /// Opens the list; done again where its content changed before anything was sent.
+    @FunctionalInterface
+    interface Opening {
+        Listing open() throws ImageException, IOException;
+    }
+
+    /// Answers a request.
+    ///
+    /// @param cursor what [ExtentWindow#cursor] made of the query
+    void answer(
+            ExtentQuery query,
+            @Nullable Cursor cursor,
+            Opening opening,
+            HttpServletRequest request,
+            HttpServletResponse response)
+            throws ImageException, IOException {
+        ExtentFormat format = ExtentFormat.of(request);
+        Started started = Retry.onChange(() -> start(query, cursor, opening, format));
+        String etag =
+                Digest.weakEtag(
+                        started.listing.subject(),
+                        started.listing.fingerprint(),
+                        started.window,
+                        started.limit,
+                        format);
+        if (new ServletWebRequest(request, response).checkNotModified(etag)) {
+            return;
+        }
+        response.setContentType(format.contentType());
+        if (started.page != null) {
+            mapper.writeValue(response.getOutputStream(), started.page);
+        } else if (!HttpMethod.HEAD.matches(request.getMethod())) {
+            stream(started, writer(format, started, response.getOutputStream()), request);
+        }
+    }
+
+    private ExtentWriter writer(ExtentFormat format, Started started, OutputStream out) {
+        return switch (format) {
+            case NDJSON -> new NdjsonWriter(out, mapper);
+            case CSV, TEXT ->
+                    new LineWriter(out, format == ExtentFormat.CSV, started.window.isOfBoth());
+            case CBOR -> new CborWriter(out);
+            case JSON -> throw new IllegalArgumentException("JSON is no stream");
+        };
+    }
+
+    /// An answer of which nothing was sent yet, though what there is to read can be read.
+    ///
+    /// @param limit how many extents at most
+    /// @param page the whole answer; null for a stream
+    /// @param extents what follows `first`
+    /// @param first null if there is none
+    private record Started(
+            Listing listing,
+            ExtentWindow window,
+            long limit,
+            @Nullable ExtentPage page,
+            Listing.Bodies extents,
+            @Nullable ExtentBody first) {}
+
+    private static Started start(
+            ExtentQuery query, @Nullable Cursor cursor, Opening opening, ExtentFormat format)
+            throws ImageException, IOException {
+        Listing listing = opening.open();
+        if (cursor != null) {
+            ExtentWindow.requireContent(cursor, listing.fingerprint(), listing.image());
+        }
+        ExtentWindow window =
+                cursor == null
+                        ? ExtentWindow.of(
+                                query,
+                                listing.virtualSize(),
+                                listing.granularity(),
+                                listing.image())
+                        : ExtentWindow.of(query, cursor, listing.virtualSize());
+        try {
+            Listing.Bodies extents = listing.extents().within(window);
+            ExtentBody first = extents.next();
+            if (format == ExtentFormat.JSON) {
+                int limit = query.limit() == null ? DEFAULT_LIMIT : query.limit();
+                ExtentPage page = page(listing, window, limit, extents, first);
+                return new Started(listing, window, limit, page, extents, first);
+            }
+            long limit = query.limit() == null ? Long.MAX_VALUE : query.limit();
+            return new Started(listing, window, limit, null, extents, first);
+        } catch (ContentChangedException e) {
+            if (cursor != null) {
+                throw ExtentWindow.changed(listing.image(), window.next());
+            }
+            throw e;
+        }
+    }
+
+    private static ExtentPage page(
+            Listing listing,
+            ExtentWindow window,
+            int limit,
+            Listing.Bodies extents,
+            @Nullable ExtentBody first)
+            throws IOException {
+        List<ExtentBody> listed = new ArrayList<>();
+        // One more than wanted: where it begins, the next page does.
+        ExtentBody extent = first;
+        while (extent != null && listed.size() < limit) {
+            listed.add(extent);
+            extent = extents.next();
+        }
+        long end = extent == null ? window.end() : extent.offset();
+        return listing.head()
+                .of(window)
+                .with(
+                        end - window.next(),
+                        listed,
+                        extent == null
+                                ? null
+                                : window.cursorAt(end, listing.subject(), listing.fingerprint()));
+    }
+
+    private void stream(Started started, ExtentWriter writer, HttpServletRequest request)
+            throws IOException {
+        long deadline = System.nanoTime() + STREAM_NANOS;
+        ObjectNode head = mapper.valueToTree(started.listing.head().of(started.window));
+        head.remove(List.of("extents", "complete"));
+        writer.head(head);
+        ExtentBody extent = started.first;
+        boolean both = started.window.isOfBoth();
+        boolean dirty = started.window.isOfDirty();
+        long count = 0;
+        long dirtyBytes = 0;
+        long sent = started.window.next();
+        try {
+            while (extent != null && count < started.limit) {
+                writer.extent(extent);
+                sent = extent.offset() + extent.length();
+                count++;
+                if (both ? Boolean.TRUE.equals(extent.dirty()) : dirty) {
+                    dirtyBytes += extent.length();
+                }
+                if (count % STRIDE == 0 && System.nanoTime() - deadline >= 0) {
+                    throw new ProblemException(
+                            ProblemType.OVERLOADED,
+                            "the client took more than an hour for one stream");
+                }
+                extent = started.extents.next();
+            }
+        } catch (ContentChangedException
+                | LockLostException
+                | FormatException
+                | ProblemException e) {
+            writer.failed(mapper.valueToTree(ProblemHandler.told(e, request)), sent);
+            writer.flush();
+            return;
+        }
+        String next =
+                extent == null
+                        ? ""
+                        : started.window.cursorAt(
+                                extent.offset(),
+                                started.listing.subject(),
+                                started.listing.fingerprint());
+        writer.end(new End(next, count, dirtyBytes));
+        writer.flush();
+    }
+}
