@@ -46,7 +46,6 @@ class StorageTest {
                         small "$1/root" 4m
                         small "$1/root/full" 4m
                         small "$1/root/locked" 4m
-                        small "$1/temporary" 1m
                         shift
                         exec "$@"
                         """,
@@ -81,16 +80,13 @@ class StorageTest {
                     ServiceProcess.start(
                             folder,
                             Map.of(),
-                            List.of(
-                                    "-XX:+UseSerialGC",
-                                    "-XX:TieredStopAtLevel=1",
-                                    "-Djava.io.tmpdir=" + folder.resolve("temporary")),
+                            List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
                             "dirtymap.root=" + root)) {
                 Inside test = new Inside(folder, root, service.client());
                 test.aFullDisk();
                 test.aFullDiskOfOneImageOfTwo();
                 test.aFullDiskOfTheJournal();
-                test.aFullTemporaryFolder();
+                test.aFullDiskOfUploads();
                 test.aReadOnlyFileSystem();
             }
             for (String image : IMAGES) {
@@ -185,15 +181,15 @@ class StorageTest {
             requireNoJournal();
         }
 
-        private void aFullTemporaryFolder() throws IOException {
-            Path filler = fill(folder.resolve("temporary"));
-            String bits = path("a.qcow2") + "/bitmaps/fine/bits";
-            byte[] all = new byte[256 << 10];
+        private void aFullDiskOfUploads() throws IOException {
+            Path filler = fill(root);
+            String bits = path("full/b.qcow2") + "/bitmaps/old/bits";
+            byte[] all = new byte[2 << 10];
             all[0] = 1;
-            byte[] before = Files.readAllBytes(root.resolve("a.qcow2"));
+            byte[] before = Files.readAllBytes(root.resolve("full/b.qcow2"));
             client.send("PUT", bits, all, "Content-Type", "application/octet-stream")
                     .problem(507, "insufficient-storage");
-            assertThat(Files.readAllBytes(root.resolve("a.qcow2"))).isEqualTo(before);
+            assertThat(Files.readAllBytes(root.resolve("full/b.qcow2"))).isEqualTo(before);
             Files.delete(filler);
             client.send("PUT", bits, all, "Content-Type", "application/octet-stream").json();
         }
