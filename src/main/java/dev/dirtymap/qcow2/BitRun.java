@@ -59,6 +59,18 @@ public final class BitRun {
         return (long) WORDS.get(bytes, (int) ((bit - start) >>> 6) << 3);
     }
 
+    /// Puts 64 bits into the bytes, to make a mixed run of them.
+    ///
+    /// @param index which word, counted from the first bit of the run to be
+    void put(int index, long word) {
+        WORDS.set(bytes, index << 3, word);
+    }
+
+    /// 64 bits that were [#put].
+    long get(int index) {
+        return (long) WORDS.get(bytes, index << 3);
+    }
+
     /// One bit of a run of any kind.
     boolean isSet(long bit) {
         return switch (kind) {
