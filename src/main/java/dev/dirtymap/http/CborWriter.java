@@ -45,7 +45,29 @@ final class CborWriter extends ExtentWriter {
             out.writeName("dirty");
             out.writeBoolean(extent.dirty());
         }
+        if (extent.allocation() != null) {
+            writeMap(extent);
+        }
         out.writeEndObject();
+    }
+
+    private void writeMap(ExtentBody extent) {
+        out.writeName("allocation");
+        out.writeString(String.valueOf(extent.allocation()));
+        out.writeName("zero");
+        out.writeBoolean(Boolean.TRUE.equals(extent.zero()));
+        if (extent.depth() != null) {
+            out.writeName("depth");
+            out.writeNumber(extent.depth());
+        }
+        if (extent.compressed() != null) {
+            out.writeName("compressed");
+            out.writeBoolean(true);
+        }
+        if (extent.hostOffset() != null) {
+            out.writeName("hostOffset");
+            out.writeNumber(extent.hostOffset());
+        }
     }
 
     @Override

@@ -39,7 +39,7 @@ class ExtentAnswers {
         this.mapper = mapper;
     }
 
-    /// Opens the list; done again where its content changed before anything was sent.
+    /// Opens the list.
     @FunctionalInterface
     interface Opening {
         Listing open() throws ImageException, IOException;
@@ -48,6 +48,7 @@ class ExtentAnswers {
     /// Answers a request.
     ///
     /// @param cursor what [ExtentWindow#cursor] made of the query
+    /// @throws ContentChangedException if the content changed before anything was sent
     void answer(
             ExtentQuery query,
             @Nullable Cursor cursor,
@@ -56,7 +57,7 @@ class ExtentAnswers {
             HttpServletResponse response)
             throws ImageException, IOException {
         ExtentFormat format = ExtentFormat.of(request);
-        Started started = Retry.onChange(() -> start(query, cursor, opening, format));
+        Started started = start(query, cursor, opening, format);
         String etag =
                 Digest.weakEtag(
                         started.listing.subject(),
@@ -79,7 +80,10 @@ class ExtentAnswers {
         return switch (format) {
             case NDJSON -> new NdjsonWriter(out, mapper);
             case CSV, TEXT ->
-                    new LineWriter(out, format == ExtentFormat.CSV, started.window.isOfBoth());
+                    new LineWriter(
+                            out,
+                            format == ExtentFormat.CSV,
+                            started.listing.columns().of(started.window));
             case CBOR -> new CborWriter(out);
             case JSON -> throw new IllegalArgumentException("JSON is no stream");
         };

@@ -1,5 +1,9 @@
 package dev.dirtymap.http;
 
+import dev.dirtymap.images.Id;
+import dev.dirtymap.qcow2.Algebra;
+import dev.dirtymap.qcow2.Allocation;
+import dev.dirtymap.qcow2.MapExtent;
 import io.swagger.v3.oas.annotations.media.Schema;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -12,10 +16,7 @@ import org.jspecify.annotations.Nullable;
         requiredProperties = {
             "image",
             "imageId",
-            "bitmap",
-            "bitmapId",
             "virtualSize",
-            "granularity",
             "exact",
             "offset",
             "length",
@@ -25,10 +26,19 @@ import org.jspecify.annotations.Nullable;
 record ExtentPage(
         @Schema(description = "The image's name.") String image,
         @Schema(description = "The image's id.") String imageId,
-        @Schema(description = "The bitmap's name.") String bitmap,
-        @Schema(description = "The bitmap's id.") String bitmapId,
+        @Schema(description = "The bitmap's name, where the list is of one.")
+                @Nullable String bitmap,
+        @Schema(description = "The bitmap's id, where the list is of one.")
+                @Nullable String bitmapId,
+        @Schema(description = "The ids of the bitmaps, where the list is of a combination.")
+                @Nullable List<String> bitmapIds,
+        @Schema(description = "How those are combined.") Algebra.@Nullable Operation combine,
         @Schema(description = "Size of the disk in bytes.") long virtualSize,
-        @Schema(description = "Guest bytes that one bit stands for.") long granularity,
+        @Schema(
+                        description =
+                                "Guest bytes that one bit stands for, the fewest of a combination; absent"
+                                        + " where the list is of no bitmap.")
+                @Nullable Long granularity,
         @Schema(description = "Whether the list is the bitmap's own, not widened.") boolean exact,
         @Schema(description = "What the bitmap is relative to; absent if nobody said.")
                 @Nullable ReferencePointBody referencePoint,
@@ -48,7 +58,106 @@ record ExtentPage(
             @Schema(description = "The first byte.") long offset,
             @Schema(description = "How many bytes.") long length,
             @Schema(description = "Only with state=ALL: whether the bytes are dirty.")
-                    @Nullable Boolean dirty) {}
+                    @Nullable Boolean dirty,
+            @Schema(
+                            description =
+                                    "Only of the image's map, or with include=ALLOCATION: whether the image has"
+                                            + " DATA there, or says ZERO, or says nothing (UNALLOCATED).")
+                    @Nullable Allocation allocation,
+            @Schema(
+                            description =
+                                    "Only with chain=true: which file of the chain it is in, 0 for the image"
+                                            + " itself, 1 for its backing file.")
+                    @Nullable Integer depth,
+            @Schema(
+                            description =
+                                    "Only where allocation is told: whether zeros are read. Data may be zeros"
+                                            + " because the file has a hole there.")
+                    @Nullable Boolean zero,
+            @Schema(description = "Whether it is compressed; absent where it is not.")
+                    @Nullable Boolean compressed,
+            @Schema(
+                            description =
+                                    "Where the bytes begin in the file, or in its external data file; absent"
+                                            + " where they have no place, or are compressed or encrypted.")
+                    @Nullable Long hostOffset) {
+
+        /// A part of the disk that is dirty or clean.
+        ///
+        /// @param dirty null where all in the list are the same
+        static ExtentBody of(long offset, long length, @Nullable Boolean dirty) {
+            return new ExtentBody(offset, length, dirty, null, null, null, null, null);
+        }
+
+        /// A part of the map.
+        ///
+        /// @param dirty null where that is not told
+        static ExtentBody of(
+                long offset,
+                long length,
+                @Nullable Boolean dirty,
+                MapExtent map,
+                boolean withDepth) {
+            long inMap = offset - map.offset();
+            return new ExtentBody(
+                    offset,
+                    length,
+                    dirty,
+                    map.allocation(),
+                    withDepth ? map.depth() : null,
+                    map.zero(),
+                    map.compressed() ? true : null,
+                    map.hostOffset() < 0 ? null : map.hostOffset() + inMap);
+        }
+
+        /// A part of this.
+        ///
+        /// @param from how many bytes to leave out in front
+        ExtentBody part(long from, long partLength) {
+            return new ExtentBody(
+                    offset + from,
+                    partLength,
+                    dirty,
+                    allocation,
+                    depth,
+                    zero,
+                    compressed,
+                    hostOffset == null ? null : hostOffset + from);
+        }
+    }
+
+    /// A page without extents.
+    ///
+    /// @param bitmaps what the list is of; none for the map
+    /// @param combine null for one bitmap alone
+    static ExtentPage of(
+            Id image,
+            List<Id> bitmaps,
+            Algebra.@Nullable Operation combine,
+            long virtualSize,
+            @Nullable Long granularity,
+            boolean exact,
+            @Nullable ReferencePointBody referencePoint,
+            long offset,
+            long length) {
+        Id only = bitmaps.size() == 1 && combine == null ? bitmaps.getFirst() : null;
+        return new ExtentPage(
+                image.text(),
+                image.toString(),
+                only == null ? null : only.text(),
+                only == null ? null : only.toString(),
+                combine == null ? null : bitmaps.stream().map(Id::toString).toList(),
+                combine,
+                virtualSize,
+                granularity,
+                exact,
+                referencePoint,
+                offset,
+                length,
+                List.of(),
+                true,
+                null);
+    }
 
     /// This page with its extents.
     ///
@@ -60,6 +169,8 @@ record ExtentPage(
                 imageId,
                 bitmap,
                 bitmapId,
+                bitmapIds,
+                combine,
                 virtualSize,
                 granularity,
                 exact,

@@ -1,8 +1,10 @@
 package dev.dirtymap.http;
 
+import dev.dirtymap.qcow2.Allocation;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
+import org.jspecify.annotations.Nullable;
 
 /// Text on its way to a client, in pieces of 64 KiB. Numbers are written digit by digit, without a string
 /// between: there may be millions.
@@ -13,12 +15,26 @@ final class LineBuffer {
     /// Longer than any line of an extent.
     private static final int ROOM = 512;
 
+    private static final byte[] DATA = "DATA".getBytes(StandardCharsets.US_ASCII);
+    private static final byte[] ZERO = "ZERO".getBytes(StandardCharsets.US_ASCII);
+    private static final byte[] UNALLOCATED = "UNALLOCATED".getBytes(StandardCharsets.US_ASCII);
+
     private final OutputStream out;
     private final byte[] bytes = new byte[SIZE];
     private int length;
 
     LineBuffer(OutputStream out) {
         this.out = out;
+    }
+
+    /// The name of an allocation, made once.
+    static byte[] name(@Nullable Allocation allocation) {
+        return switch (allocation) {
+            case DATA -> DATA;
+            case ZERO -> ZERO;
+            case UNALLOCATED -> UNALLOCATED;
+            case null -> throw new IllegalArgumentException("there is no allocation");
+        };
     }
 
     /// To be called before each line of an extent.

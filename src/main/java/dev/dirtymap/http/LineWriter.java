@@ -8,29 +8,48 @@ import java.io.OutputStream;
 import tools.jackson.databind.node.ObjectNode;
 
 /// Offset and length on a line: as CSV with a row of names, or with a space between, for shell loops. With
-/// both dirty and clean extents, each line says which. What is no extent begins with `#`.
+/// both dirty and clean extents, each line says which, and of a map what is there. What is no extent begins
+/// with `#`.
 final class LineWriter extends ExtentWriter {
 
     private static final byte[] DIRTY = "dirty".getBytes(US_ASCII);
     private static final byte[] CLEAN = "clean".getBytes(US_ASCII);
 
+    private static final byte[] ZERO = "zero".getBytes(US_ASCII);
+    private static final byte[] DATA = "data".getBytes(US_ASCII);
+
     private final LineBuffer lines;
     private final boolean csv;
     private final char separator;
-    private final boolean withState;
+    private final Columns columns;
 
-    /// @param withState whether the extents say if they are dirty
-    LineWriter(OutputStream out, boolean csv, boolean withState) {
+    /// What a line has beyond offset and length.
+    ///
+    /// @param state `dirty` or `clean`
+    /// @param map allocation, `zero` or `data`, and the host offset, empty or `-` if there is none
+    /// @param depth the depth of the map
+    record Columns(boolean state, boolean map, boolean depth) {
+
+        String names() {
+            return "offset,length%s%s%s\n"
+                    .formatted(
+                            state ? ",state" : "",
+                            map ? ",allocation,reads,hostOffset" : "",
+                            depth ? ",depth" : "");
+        }
+    }
+
+    LineWriter(OutputStream out, boolean csv, Columns columns) {
         this.lines = new LineBuffer(out);
         this.csv = csv;
         this.separator = csv ? ',' : ' ';
-        this.withState = withState;
+        this.columns = columns;
     }
 
     @Override
     void head(ObjectNode head) throws IOException {
         if (csv) {
-            lines.putText(withState ? "offset,length,state\n" : "offset,length\n");
+            lines.putText(columns.names());
         }
     }
 
@@ -44,7 +63,27 @@ final class LineWriter extends ExtentWriter {
             lines.put(separator);
             lines.put(extent.dirty() ? DIRTY : CLEAN);
         }
+        if (extent.allocation() != null) {
+            putMap(extent);
+        }
         lines.put('\n');
+    }
+
+    private void putMap(ExtentBody extent) {
+        lines.put(separator);
+        lines.put(LineBuffer.name(extent.allocation()));
+        lines.put(separator);
+        lines.put(Boolean.TRUE.equals(extent.zero()) ? ZERO : DATA);
+        lines.put(separator);
+        if (extent.hostOffset() != null) {
+            lines.put(extent.hostOffset());
+        } else if (!csv) {
+            lines.put('-');
+        }
+        if (extent.depth() != null) {
+            lines.put(separator);
+            lines.put(extent.depth());
+        }
     }
 
     @Override

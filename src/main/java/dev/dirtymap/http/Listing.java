@@ -11,6 +11,7 @@ import org.jspecify.annotations.Nullable;
 /// @param subject what it is of, as a digest
 /// @param fingerprint which content, as a digest
 /// @param granularity the least bytes that an extent of the list can begin or end at
+/// @param columns what lines of text have beyond offset and length
 /// @param head makes a page that says all but the extents
 /// @param extents begins with the first extent at or after [ExtentWindow#next]
 record Listing(
@@ -19,8 +20,15 @@ record Listing(
         String fingerprint,
         long virtualSize,
         long granularity,
+        Columns columns,
         Head head,
         Extents extents) {
+
+    /// Says what lines of text have.
+    @FunctionalInterface
+    interface Columns {
+        LineWriter.Columns of(ExtentWindow window);
+    }
 
     /// Makes a page without extents.
     @FunctionalInterface

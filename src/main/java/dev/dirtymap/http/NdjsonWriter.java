@@ -15,6 +15,12 @@ final class NdjsonWriter extends ExtentWriter {
     private static final byte[] LENGTH = ",\"length\":".getBytes(US_ASCII);
     private static final byte[] DIRTY = ",\"dirty\":true".getBytes(US_ASCII);
     private static final byte[] CLEAN = ",\"dirty\":false".getBytes(US_ASCII);
+    private static final byte[] ALLOCATION = ",\"allocation\":\"".getBytes(US_ASCII);
+    private static final byte[] ZERO = "\",\"zero\":true".getBytes(US_ASCII);
+    private static final byte[] NO_ZERO = "\",\"zero\":false".getBytes(US_ASCII);
+    private static final byte[] DEPTH = ",\"depth\":".getBytes(US_ASCII);
+    private static final byte[] COMPRESSED = ",\"compressed\":true".getBytes(US_ASCII);
+    private static final byte[] HOST_OFFSET = ",\"hostOffset\":".getBytes(US_ASCII);
     private static final byte[] END = "}\n".getBytes(US_ASCII);
 
     private final LineBuffer lines;
@@ -46,7 +52,27 @@ final class NdjsonWriter extends ExtentWriter {
         if (extent.dirty() != null) {
             lines.put(extent.dirty() ? DIRTY : CLEAN);
         }
+        if (extent.allocation() != null) {
+            putMap(extent);
+        }
         lines.put(END);
+    }
+
+    private void putMap(ExtentBody extent) {
+        lines.put(ALLOCATION);
+        lines.put(LineBuffer.name(extent.allocation()));
+        lines.put(Boolean.TRUE.equals(extent.zero()) ? ZERO : NO_ZERO);
+        if (extent.depth() != null) {
+            lines.put(DEPTH);
+            lines.put(extent.depth());
+        }
+        if (extent.compressed() != null) {
+            lines.put(COMPRESSED);
+        }
+        if (extent.hostOffset() != null) {
+            lines.put(HOST_OFFSET);
+            lines.put(extent.hostOffset());
+        }
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.dirtymap.http;
 
 import dev.dirtymap.http.ProblemException.ParameterError;
+import dev.dirtymap.images.BackingUnavailableException;
 import dev.dirtymap.images.BitmapContent.LockLostException;
 import dev.dirtymap.images.BitmapNotFoundException;
 import dev.dirtymap.images.BitmapUnusableException;
@@ -109,6 +110,8 @@ class ProblemHandler {
                 LOG.error("request {}: {}", request.getAttribute(RequestIdFilter.HEADER), e, e);
                 yield about(ProblemType.INTERNAL_ERROR, e, request);
             }
+            case BackingUnavailableException e ->
+                    about(ProblemType.BACKING_UNAVAILABLE, e, request).with("file", e.name());
             case ContentChangedException e -> about(ProblemType.CONTENT_CHANGED, e, request);
             // A structure that was good when the image was opened and is not any more.
             case FormatException e -> about(ProblemType.CONTENT_CHANGED, e, request);

@@ -65,7 +65,7 @@ class StrictParameters implements WebMvcConfigurer, HandlerInterceptor {
                                 ? "is not a parameter; this operation takes none"
                                 : "is not a parameter; this operation takes "
                                         + String.join(", ", known.keySet());
-            } else if (given.getValue().length > 1) {
+            } else if (given.getValue().length > 1 && type != List.class) {
                 wrong =
                         "must be given once, but was given %d times"
                                 .formatted(given.getValue().length);

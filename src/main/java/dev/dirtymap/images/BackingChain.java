@@ -189,6 +189,15 @@ public final class BackingChain implements MapSource, AutoCloseable {
         return reader().virtualSize();
     }
 
+    /// Makes sure that the image is at this version, so that its map and its bitmaps go together.
+    ///
+    /// @throws ContentChangedException if it is not
+    public void requireTop(FileVersion version) throws ContentChangedException {
+        if (!files.getFirst().version().equals(version)) {
+            throw new ContentChangedException(files.getFirst().id());
+        }
+    }
+
     /// Which content of which files is read; each step makes sure of it.
     public List<FileVersion> versions() {
         return files.stream().map(ChainFile::version).toList();

@@ -95,6 +95,26 @@ public class Images implements DisposableBean {
         }
     }
 
+    /// What to do with an image and the files below it.
+    @FunctionalInterface
+    public interface ChainWork<T> {
+        T on(BackingChain chain) throws ImageException, IOException;
+    }
+
+    /// Opens an image for its map, and the files below it.
+    ///
+    /// @param follow whether to open backing files; a data file is always needed
+    /// @throws BackingUnavailableException if a file below it cannot be had
+    public <T> T readChain(Id id, boolean follow, ChainWork<T> work)
+            throws ImageException, IOException {
+        requireServed(id);
+        journal.recover(List.of(id), deadline());
+        byte[] rootName = rootPath.toString().getBytes(StandardCharsets.UTF_8);
+        try (BackingChain chain = BackingChain.open(root, rootName, id, lockWait, follow)) {
+            return work.on(chain);
+        }
+    }
+
     private static void requireServed(Id id) throws ImageNotFoundException {
         if (ImageWalk.isWithin(id.name(), OWN_FOLDER)) {
             throw new ImageNotFoundException(id);

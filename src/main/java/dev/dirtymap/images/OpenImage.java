@@ -9,6 +9,8 @@ import dev.dirtymap.qcow2.Image;
 import dev.dirtymap.qcow2.ImageFile;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
@@ -187,6 +189,21 @@ public final class OpenImage {
             }
             pauseOrGiveUp(deadline, Holder.OTHER_PROGRAM);
         }
+    }
+
+    /// Opens the content of several bitmaps at once, all of the same version of the file.
+    ///
+    /// @throws ContentChangedException if the file changed meanwhile
+    public List<BitmapContent> contents(List<Id> bitmaps) throws ImageException, IOException {
+        List<BitmapContent> contents = new ArrayList<>();
+        for (Id bitmap : bitmaps) {
+            BitmapContent content = content(bitmap);
+            if (!contents.isEmpty() && !contents.getFirst().version().equals(content.version())) {
+                throw new ContentChangedException(id);
+            }
+            contents.add(content);
+        }
+        return contents;
     }
 
     /// Opens the content of a bitmap that a [#look] found.

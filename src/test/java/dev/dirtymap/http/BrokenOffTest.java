@@ -94,7 +94,7 @@ class BrokenOffTest {
             for (Path descriptor : descriptors.toList()) {
                 try {
                     String target = Files.readSymbolicLink(descriptor).toString();
-                    if (target.contains(".bits")) {
+                    if (target.contains(".dirtymap/uploads/")) {
                         uploads.add(target);
                     }
                 } catch (NoSuchFileException closed) {
