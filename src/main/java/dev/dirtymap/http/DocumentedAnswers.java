@@ -251,11 +251,14 @@ final class DocumentedAnswers implements OpenApiCustomizer {
         if (example.body() == null || content == null) {
             return;
         }
-        content.values()
-                .forEach(media ->
-                        media.addExamples(
-                                example.name(),
-                                new Example().summary(example.summary()).value(example.body())));
+        content.forEach((type, media) -> {
+            // The examples' bodies are JSON.
+            if (type.endsWith("json")) {
+                media.addExamples(
+                        example.name(),
+                        new Example().summary(example.summary()).value(example.body()));
+            }
+        });
     }
 
     /// Replaces springdoc's "OK" by what the schema says of itself.

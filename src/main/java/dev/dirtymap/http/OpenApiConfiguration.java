@@ -82,6 +82,9 @@ class OpenApiConfiguration {
                                                 + " them."),
                                 tag("Extents", "Ranges of the disk that a bitmap marks as dirty."),
                                 tag(
+                                        "Planning",
+                                        "How to share out the work that a bitmap stands for, and where it lies."),
+                                tag(
                                         "Transactions",
                                         "Several changes of bitmaps at once, of one image or several."),
                                 tag("Problems", "What each kind of problem means.")));
