@@ -95,6 +95,18 @@ class ExamplesTest {
         qemuImg.bitmapAdd("tiny.qcow2", "tiny", 65536, true);
         qemuImg.create("huge.qcow2", "8T");
         qemuImg.bitmapAdd("huge.qcow2", "wide", 1 << 20, true);
+        qemuImg.create("missing.qcow2", "10G");
+        qemuImg.run(
+                "create",
+                "-q",
+                "-f",
+                "qcow2",
+                "-b",
+                "missing.qcow2",
+                "-F",
+                "qcow2",
+                "overlay.qcow2");
+        Files.delete(root.resolve("missing.qcow2"));
         keep();
         copy(sample, "locked.qcow2");
         copy(sample, "queued.qcow2");

@@ -18,6 +18,8 @@ public final class SparseFile implements ImageFile, AutoCloseable {
 
     private SparseFile(PosixFile file) throws IOException {
         this.file = file;
+        // Where holes are is not settled before the file is on the disk.
+        file.channel().force(true);
         this.channel = ImageFile.of(file.channel());
     }
 
