@@ -54,7 +54,7 @@ record RandomBitmap(Geometry geometry, BitSet bits, MemoryImageFile file, long t
         return of(geometry, random);
     }
 
-    private static RandomBitmap of(Geometry geometry, Random random) {
+    static RandomBitmap of(Geometry geometry, Random random) {
         int clusterSize = 1 << geometry.clusterBits();
         int perCluster = 8 << geometry.clusterBits();
         int count = (int) geometry.bits();
