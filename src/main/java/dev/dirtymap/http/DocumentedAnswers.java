@@ -82,6 +82,10 @@ final class DocumentedAnswers implements OpenApiCustomizer {
                     String image,
             @io.swagger.v3.oas.annotations.media.Schema(
                             description =
+                                    "The backing or data file that is missing, as the image names it.")
+                    String file,
+            @io.swagger.v3.oas.annotations.media.Schema(
+                            description =
                                     "The journal of the unfinished transaction, as a path below the root.")
                     String journal) {}
 
@@ -187,6 +191,15 @@ final class DocumentedAnswers implements OpenApiCustomizer {
 
     /// Adds what no test can bring about at will. An operation that can find an image locked reads it in
     /// steps, and can find it changed between two of them.
+    /// Whether an answer may be a stream, of which only so many are sent at once.
+    private static boolean isStream(Operation operation) {
+        ApiResponse success = operation.getResponses().get("200");
+        return success != null
+                && success.getContent() != null
+                && success.getContent()
+                        .containsKey(org.springframework.http.MediaType.APPLICATION_NDJSON_VALUE);
+    }
+
     private static List<ExampleAnswer> withUnforeseeable(
             List<ExampleAnswer> shown, Operation operation, String path) {
         Set<ProblemType> types = EnumSet.noneOf(ProblemType.class);
@@ -206,6 +219,9 @@ final class DocumentedAnswers implements OpenApiCustomizer {
         }
         if (!reads && !instance.startsWith("/problems/")) {
             all.add(ExampleAnswer.of(ProblemType.INSUFFICIENT_STORAGE, operation, instance));
+        }
+        if (isStream(operation)) {
+            all.add(ExampleAnswer.of(ProblemType.OVERLOADED, operation, instance));
         }
         if (operation.getRequestBody() != null) {
             all.add(ExampleAnswer.of(ProblemType.REQUEST_TOO_LARGE, operation, instance));

@@ -12,8 +12,10 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
+import org.springframework.http.HttpHeaders;
 import org.springframework.http.HttpMethod;
 import org.springframework.stereotype.Component;
 import org.springframework.web.context.request.ServletWebRequest;
@@ -33,6 +35,13 @@ class ExtentAnswers {
     /// How many extents are written between two looks at the clock.
     private static final int STRIDE = 4096;
 
+    /// A stream holds up to 400 KiB of bits and buffers for as long as its client likes.
+    private static final long STREAM_BYTES = 1 << 20;
+
+    private static final int STREAMS =
+            Math.clamp(Runtime.getRuntime().maxMemory() / STREAM_BYTES / 2, 4, 1 << 14);
+
+    private final Semaphore streams = new Semaphore(STREAMS);
     private final JsonMapper mapper;
 
     ExtentAnswers(JsonMapper mapper) {
@@ -65,6 +74,7 @@ class ExtentAnswers {
                         started.window,
                         started.limit,
                         format);
+        response.addHeader(HttpHeaders.VARY, HttpHeaders.ACCEPT);
         if (new ServletWebRequest(request, response).checkNotModified(etag)) {
             return;
         }
@@ -72,7 +82,16 @@ class ExtentAnswers {
         if (started.page != null) {
             mapper.writeValue(response.getOutputStream(), started.page);
         } else if (!HttpMethod.HEAD.matches(request.getMethod())) {
-            stream(started, writer(format, started, response.getOutputStream()), request);
+            if (!streams.tryAcquire()) {
+                throw new ProblemException(
+                        ProblemType.OVERLOADED,
+                        "%d streams are being sent already".formatted(STREAMS));
+            }
+            try {
+                stream(started, writer(format, started, response.getOutputStream()), request);
+            } finally {
+                streams.release();
+            }
         }
     }
 

@@ -83,6 +83,9 @@ class ProblemHandler {
                 if (e.members().get("totalBytes") instanceof Long total) {
                     headers.set(HttpHeaders.CONTENT_RANGE, "bytes */" + total);
                 }
+                if (e.type() == ProblemType.OVERLOADED) {
+                    headers.set(HttpHeaders.RETRY_AFTER, RETRY_AFTER_LOCK);
+                }
                 yield refused(e, request);
             }
             case ImageNotFoundException e -> about(ProblemType.IMAGE_NOT_FOUND, e, request);

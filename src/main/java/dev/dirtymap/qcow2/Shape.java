@@ -24,9 +24,10 @@ public record Shape(long align, long gap, long maxLength) {
         }
     }
 
-    /// Whether it leaves the set of dirty bytes as it is, for a bitmap of this granularity.
+    /// Whether it leaves the set of dirty bytes as it is, for a bitmap of this granularity: what is clean
+    /// between two dirty extents is whole granules, so a smaller gap joins nothing.
     public boolean isExact(long granularity) {
-        return align <= granularity && gap <= 1;
+        return align <= granularity && gap <= granularity;
     }
 
     /// The extents of a window in this shape. What the window shows is what the whole disk would show there: a

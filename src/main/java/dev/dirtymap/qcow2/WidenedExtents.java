@@ -12,6 +12,7 @@ final class WidenedExtents implements ExtentSource {
     private final long windowStart;
     private final long windowEnd;
     private @Nullable Extent pending;
+    private boolean ended;
 
     /// @param parts ascending by where they start, and by where they end
     /// @param gap they are joined over fewer bytes than this
@@ -24,8 +25,10 @@ final class WidenedExtents implements ExtentSource {
 
     @Override
     public @Nullable Extent next() throws IOException {
-        while (true) {
+        while (!ended) {
             Extent joined = joined();
+            // What follows cannot be seen, and with a large gap there may be much of it.
+            ended = joined == null || joined.end() >= windowEnd;
             if (joined == null || joined.offset() >= windowEnd) {
                 return null;
             }
@@ -35,6 +38,7 @@ final class WidenedExtents implements ExtentSource {
                 return new Extent(start, end - start, true);
             }
         }
+        return null;
     }
 
     private @Nullable Extent joined() throws IOException {
@@ -44,7 +48,7 @@ final class WidenedExtents implements ExtentSource {
             return null;
         }
         long end = first.end();
-        while (true) {
+        while (end < windowEnd) {
             Extent part = parts.next();
             if (part == null) {
                 break;

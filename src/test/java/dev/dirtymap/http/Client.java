@@ -151,8 +151,9 @@ public record Client(int port) {
     }
 
     /// An answer whose body is read by the caller, who closes it.
-    public HttpResponse<InputStream> stream(String path) {
-        return exchange("GET", path, BodyPublishers.noBody(), BodyHandlers.ofInputStream());
+    public HttpResponse<InputStream> stream(String path, String... headers) {
+        return exchange(
+                "GET", path, BodyPublishers.noBody(), BodyHandlers.ofInputStream(), headers);
     }
 
     private <T> HttpResponse<T> exchange(

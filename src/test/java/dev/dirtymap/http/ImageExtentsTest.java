@@ -224,7 +224,7 @@ class ImageExtentsTest {
 
     private static BitSet mark(Disk disk, String name, long granularity, long... ranges) {
         disk.post("/bitmaps", "{\"name\":\"%s\",\"granularity\":%d}".formatted(name, granularity))
-                .json();
+                .json(201);
         List<String> marked = new ArrayList<>();
         for (int i = 0; i < ranges.length; i += 2) {
             marked.add("{\"offset\":%d,\"length\":%d}".formatted(ranges[i], ranges[i + 1]));

@@ -25,10 +25,10 @@ final class Extents {
                         geometry.virtualSize()));
     }
 
-    /// What a scanner has left.
-    static List<Extent> all(ExtentScanner scanner) throws IOException {
+    /// What a source has left.
+    static List<Extent> all(ExtentSource source) throws IOException {
         List<Extent> extents = new ArrayList<>();
-        for (Extent extent = scanner.next(); extent != null; extent = scanner.next()) {
+        for (Extent extent = source.next(); extent != null; extent = source.next()) {
             extents.add(extent);
         }
         return extents;

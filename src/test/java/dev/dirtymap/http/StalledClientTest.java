@@ -1,0 +1,128 @@
+package dev.dirtymap.http;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.dirtymap.testimages.QemuIo;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.SocketException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// Clients that take nothing of a stream: the image stays free, the service keeps its memory, and drops them.
+class StalledClientTest {
+
+    private static final int CLIENTS = 40;
+
+    /// As many as a heap of 64 MiB allows; who comes later is told to come again.
+    private static final int STREAMS = 32;
+
+    private static final int TIMEOUT_SECONDS = 4;
+
+    /// Far less than the 20 seconds that hold if the property has no effect.
+    private static final long LATEST_NANOS = 14_000_000_000L;
+
+    @TempDir private Path folder;
+
+    @Test
+    void areDroppedAndNobodyElseMinds() throws Exception {
+        LongList.create(folder);
+        try (Server server =
+                Server.start(folder, "server.tomcat.connection-timeout=" + TIMEOUT_SECONDS + "s")) {
+            Client client = Client.of(server);
+            client.json("/v1/images");
+            List<Socket> stalled = new ArrayList<>();
+            try {
+                for (int i = 0; i < CLIENTS; i++) {
+                    stalled.add(stall(server, i, i < STREAMS ? "200" : "503"));
+                }
+                long start = System.nanoTime();
+                // Takes all the locks of a machine, and fails if anybody holds another.
+                QemuIo.run(folder.resolve(LongList.FILE), "write -P 7 900G 64k");
+                client.json("/v1/images/disk.qcow2/bitmaps/a/extents?limit=10");
+                long free = System.nanoTime() - start;
+                assertThat(streams(server)).as("streams open at the same time").isPositive();
+                while (streams(server) > 0) {
+                    assertThat(System.nanoTime() - start).isLessThan(LATEST_NANOS);
+                    Thread.sleep(50);
+                }
+                System.out.printf(
+                        "the image was free after %d ms, the clients were dropped after %d ms%n",
+                        free / 1_000_000, (System.nanoTime() - start) / 1_000_000);
+                for (Socket socket : stalled.subList(0, STREAMS)) {
+                    assertThat(rest(socket)).doesNotEndWith("\r\n0\r\n\r\n");
+                }
+                client.json("/v1/images/disk.qcow2/bitmaps/a/extents?limit=10");
+            } finally {
+                for (Socket socket : stalled) {
+                    socket.close();
+                }
+            }
+        }
+    }
+
+    /// Asks for a stream and takes its first bytes.
+    private static Socket stall(Server server, int number, String status) throws IOException {
+        Socket socket = new Socket();
+        socket.setReceiveBufferSize(4096);
+        socket.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), server.port()));
+        String type = ExtentStream.TYPES.get(number % ExtentStream.TYPES.size());
+        socket.getOutputStream()
+                .write(
+                        """
+                        GET /v1/images/disk.qcow2/bitmaps/a/extents HTTP/1.1\r
+                        Host: x\r
+                        Accept: %s\r
+                        \r
+                        """
+                                .formatted(type)
+                                .getBytes(ISO_8859_1));
+        byte[] first = socket.getInputStream().readNBytes(12);
+        assertThat(new String(first, ISO_8859_1)).isEqualTo("HTTP/1.1 " + status);
+        return socket;
+    }
+
+    /// How many descriptors of the image the service has: each stream has one.
+    private static long streams(Server server) throws IOException {
+        long count = 0;
+        try (Stream<Path> descriptors =
+                Files.list(Path.of("/proc/%d/fd".formatted(server.pid())))) {
+            for (Path descriptor : descriptors.toList()) {
+                try {
+                    if (Files.readSymbolicLink(descriptor).endsWith(LongList.FILE)) {
+                        count++;
+                    }
+                } catch (NoSuchFileException closed) {
+                    // Meanwhile.
+                }
+            }
+        }
+        return count;
+    }
+
+    /// The last bytes of what was on its way; empty if the connection was reset.
+    private static String rest(Socket socket) throws IOException {
+        InputStream in = socket.getInputStream();
+        String last = "";
+        byte[] buffer = new byte[1 << 16];
+        try {
+            for (int count = in.read(buffer); count >= 0; count = in.read(buffer)) {
+                last += new String(buffer, 0, count, ISO_8859_1);
+                last = last.substring(Math.max(0, last.length() - 100));
+            }
+        } catch (SocketException reset) {
+            return "";
+        }
+        return last;
+    }
+}
