@@ -269,7 +269,7 @@ final class DocumentedAnswers implements OpenApiCustomizer {
         }
         content.forEach((type, media) -> {
             // The examples' bodies are JSON.
-            if (type.endsWith("json")) {
+            if (type.endsWith("/json") || type.endsWith("+json")) {
                 media.addExamples(
                         example.name(),
                         new Example().summary(example.summary()).value(example.body()));

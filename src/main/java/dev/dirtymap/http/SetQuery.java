@@ -2,7 +2,6 @@ package dev.dirtymap.http;
 
 import dev.dirtymap.qcow2.Algebra;
 import io.swagger.v3.oas.annotations.Parameter;
-import io.swagger.v3.oas.annotations.media.Schema;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -12,7 +11,6 @@ record SetQuery(
                         description =
                                 "A bitmap's id, once for each bitmap; without any, the list is the image's own"
                                         + " map.")
-                @Schema(example = "[\"daily\"]")
                 @Nullable List<String> bitmap,
         @Parameter(
                         description =

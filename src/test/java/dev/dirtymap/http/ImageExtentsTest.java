@@ -29,6 +29,7 @@ import tools.jackson.databind.json.JsonMapper;
 /// extents split by the map.
 class ImageExtentsTest {
 
+    private static final int ROUNDS = 5;
     private static final int GRANULE = 4096;
     private static final long SIZE = 1 << 20;
 
@@ -91,6 +92,20 @@ class ImageExtentsTest {
         Case image = lazy.get().copyTo(folder);
         settle();
         String path = "/v1/images/%s~2F%s/extents".formatted(folder.getFileName(), image.file());
+        // Where a file system has room without content, whether that is a hole depends on which
+        // pages
+        // are in memory, and reading the file changes that.
+        List<Row> ours = rows(path);
+        List<Row> qemus = rowsOfQemu(image.file());
+        for (int tries = 1; tries < ROUNDS && !ours.equals(qemus); tries++) {
+            ours = rows(path);
+            qemus = rowsOfQemu(image.file());
+        }
+        assertThat(ours).isEqualTo(qemus);
+        assertThat(stream(path + "?chain=true")).isEqualTo(extents(path + "?chain=true", 100_000));
+    }
+
+    private List<Row> rows(String path) {
         List<Row> rows = new ArrayList<>();
         // Compressed data is told apart from other data, which QEMU 7.2 does not.
         for (JsonNode extent : extents(path + "?chain=true", 7)) {
@@ -111,14 +126,17 @@ class ImageExtentsTest {
                 rows.add(row);
             }
         }
+        return rows;
+    }
+
+    private List<Row> rowsOfQemu(String file) {
         List<Row> expected = new ArrayList<>();
-        for (JsonNode line : new QemuImg(folder).map(image.file())) {
+        for (JsonNode line : new QemuImg(folder).map(file)) {
             if (line.get("length").asLong() > 0) {
                 expected.add(Row.ofQemu(line));
             }
         }
-        assertThat(rows).isEqualTo(expected);
-        assertThat(stream(path + "?chain=true")).isEqualTo(extents(path + "?chain=true", 100_000));
+        return expected;
     }
 
     /// Where holes are is not settled before a file is on the disk.

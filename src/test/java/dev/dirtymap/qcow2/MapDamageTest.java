@@ -171,7 +171,7 @@ class MapDamageTest {
         inflict(odd.options(), odd.damage());
 
         try (MapChain chain = MapChain.open(folder.resolve("disk.qcow2"))) {
-            assertThat(MapChain.rows(chain.scan())).isEqualTo(chain.rowsOfQemu());
+            chain.assertSameAsQemu();
         }
     }
 
@@ -193,7 +193,7 @@ class MapDamageTest {
 
         try (MapChain chain = MapChain.open(folder.resolve("disk.qcow2"))) {
             if (new QemuImg(folder).tryMap("disk.qcow2").exitCode() == 0) {
-                assertThat(MapChain.rows(chain.scan())).isEqualTo(chain.rowsOfQemu());
+                chain.assertSameAsQemu();
             } else {
                 assertThatThrownBy(chain::scan).isInstanceOf(FormatException.class);
             }

@@ -23,7 +23,7 @@ class MapTest {
         Case one = lazy.get();
 
         try (MapChain chain = MapChain.open(one.image())) {
-            assertThat(MapChain.rows(chain.scan())).isEqualTo(chain.rowsOfQemu());
+            chain.assertSameAsQemu();
         }
     }
 
