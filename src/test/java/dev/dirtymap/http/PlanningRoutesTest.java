@@ -300,7 +300,7 @@ class PlanningRoutesTest {
         Answer answer = CLIENT.get(disk() + "/heatmap?buckets=4", "Accept", accept);
         assertThat(answer.status()).isEqualTo(200);
         assertThat(answer.header("Content-Type")).contains(given);
-        assertThat(answer.header("Vary")).contains("Accept");
+        assertThat(answer.header("Vary")).containsIgnoringCase("accept");
     }
 
     @Test
