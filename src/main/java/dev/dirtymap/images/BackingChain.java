@@ -12,14 +12,12 @@ import dev.dirtymap.qcow2.MapPiece;
 import dev.dirtymap.qcow2.MapReader;
 import dev.dirtymap.qcow2.MapScanner.MapSource;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.NoSuchFileException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ThreadLocalRandom;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
@@ -33,12 +31,6 @@ public final class BackingChain implements MapSource, AutoCloseable {
 
     /// Files below each other at most: what management programs allow, too.
     static final int MAX_DEPTH = 200;
-
-    /// Our own folder in the root, never served.
-    private static final byte[] OWN_FOLDER = ".dirtymap".getBytes(StandardCharsets.UTF_8);
-
-    private static final long TURN_NANOS = TimeUnit.SECONDS.toNanos(30);
-    private static final long PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
 
     private final RootFolder root;
     private final byte[] rootPath;
@@ -154,7 +146,7 @@ public final class BackingChain implements MapSource, AutoCloseable {
 
     private ChainFile addNamed(ChainFile namedBy, String name) throws IOException {
         byte[] path = BackingName.resolve(rootPath, namedBy.id().name(), name);
-        if (ImageWalk.isWithin(path, OWN_FOLDER)) {
+        if (ImageWalk.isWithin(path, Images.OWN_FOLDER)) {
             throw unavailable(namedBy, name, "there is no such file");
         }
         try {
@@ -238,7 +230,9 @@ public final class BackingChain implements MapSource, AutoCloseable {
                 throw new LockLostException(
                         new ImageLockedException(inTheWay.file.id(), inTheWay.holder));
             }
-            LockSupport.parkNanos(PAUSE_NANOS + ThreadLocalRandom.current().nextLong(PAUSE_NANOS));
+            LockSupport.parkNanos(
+                    OpenImage.PAUSE_NANOS
+                            + ThreadLocalRandom.current().nextLong(OpenImage.PAUSE_NANOS));
         }
     }
 
@@ -267,7 +261,7 @@ public final class BackingChain implements MapSource, AutoCloseable {
     private List<ReaderGate> enterGates() throws LockLostException {
         List<ReaderGate> entered = new ArrayList<>();
         for (ReaderGate gate : ReaderGate.of(files.stream().map(ChainFile::stat).toList())) {
-            if (!gate.enter(System.nanoTime() + TURN_NANOS)) {
+            if (!gate.enter(System.nanoTime() + OpenImage.TURN_NANOS)) {
                 entered.forEach(ReaderGate::leave);
                 throw new LockLostException(
                         new ImageLockedException(files.getFirst().id(), Holder.SERVICE));

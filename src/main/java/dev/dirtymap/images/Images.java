@@ -28,7 +28,7 @@ import org.springframework.stereotype.Service;
 public class Images implements DisposableBean {
 
     /// Our own folder in the root, never served.
-    private static final byte[] OWN_FOLDER = ".dirtymap".getBytes(StandardCharsets.UTF_8);
+    static final byte[] OWN_FOLDER = ".dirtymap".getBytes(StandardCharsets.UTF_8);
 
     private final Path rootPath;
     private final RootFolder root;

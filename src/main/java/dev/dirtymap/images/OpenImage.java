@@ -32,9 +32,9 @@ public final class OpenImage {
 
     /// How long a step waits for its turn among many readers, who may be short of threads too. That is no
     /// wait for a lock: nobody holds the image then.
-    private static final long TURN_NANOS = TimeUnit.SECONDS.toNanos(30);
+    static final long TURN_NANOS = TimeUnit.SECONDS.toNanos(30);
 
-    private static final long PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
+    static final long PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
 
     private final Id id;
     private final PosixFile posixFile;
