@@ -105,7 +105,7 @@ enum ProblemType {
             "Transaction unfinished",
             "An earlier change over several images was cut short, and another program has changed one of them"
                     + " since.",
-            "Follow the runbook (src/docs/runbook.md, \"Unfinished transactions\") for the journal that the"
+            "Follow the runbook (docs/runbook.md, \"Unfinished transactions\") for the journal that the"
                     + " problem names."),
     PRECONDITION_FAILED(
             HttpStatus.PRECONDITION_FAILED,

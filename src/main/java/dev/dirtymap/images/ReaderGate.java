@@ -6,16 +6,18 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 
 /// Keeps the readers of one image from holding QEMU's reader lock without a pause. A held reader lock makes
-/// a starting virtual machine fail, and many short holds of many requests add up to one long one. So holds
-/// may follow each other for [#OPEN_NANOS]; then all readers stay out, for [#CLOSED_NANOS] at least and until
-/// the wall clock is at a multiple of [#PERIOD_NANOS]. That makes the busy times of several processes of this
-/// service fall together, and their pauses too.
+/// a starting virtual machine fail, and many short holds of many requests add up to one long one. So readers
+/// may hold it for [#OPEN_NANOS] together; then all stay out, for [#CLOSED_NANOS] at least and until the wall
+/// clock is at a multiple of [#PERIOD_NANOS]. That makes the busy times of several processes of this service
+/// fall together, and their pauses too.
 ///
-/// A machine that starts, and tries again, thus finds the image free within 100 ms. A reader with pauses of
-/// its own never waits here.
+/// Time without a hold is counted against time with one: readers that leave the image alone for more than
+/// [#IDLE_PER_HELD] times as long as they hold it never wait here.
+///
+/// A machine that starts, and tries again, thus finds the image free within 100 ms.
 final class ReaderGate {
 
-    /// How long readers may come in one after another.
+    /// How long readers may hold the lock together before they have to pause.
     static final long OPEN_NANOS = TimeUnit.MILLISECONDS.toNanos(40);
 
     /// How long one step may last from its entry at most: the last to enter leaves within
@@ -27,6 +29,10 @@ final class ReaderGate {
 
     /// From one busy time to the next when readers never cease to come.
     static final long PERIOD_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+
+    /// How much longer than held the image is left alone by readers that need no other pause: a machine that
+    /// starts then meets a hold once in five times at most.
+    private static final long IDLE_PER_HELD = 4;
 
     private static final long GLANCE_NANOS = TimeUnit.MILLISECONDS.toNanos(1);
 
@@ -40,8 +46,17 @@ final class ReaderGate {
     }
 
     private int inside;
-    private long stretchStart = System.nanoTime() - OPEN_NANOS;
+
+    /// When the first of those inside came in.
+    private long heldSince;
+
+    /// Time held up to the last leave, less what was made up for since.
+    private long held;
+
     private long lastLeft = System.nanoTime() - CLOSED_NANOS;
+
+    /// Whether readers have to stay out until their pause is over.
+    private boolean closed;
 
     /// Whether somebody found the gate closed: then the next busy time starts with the clock.
     private boolean crowded;
@@ -85,17 +100,29 @@ final class ReaderGate {
     private synchronized long tryEnter() {
         // Taken under the monitor: a thread that was held up before it must not act on an old time.
         long now = System.nanoTime();
-        if (now - stretchStart >= OPEN_NANOS) {
+        closed |= heldAt(now) >= OPEN_NANOS;
+        if (closed) {
             long wait = inside > 0 ? GLANCE_NANOS : untilNextStretch(now);
             if (wait > 0) {
                 crowded = true;
                 return wait;
             }
-            stretchStart = now;
+            closed = false;
             crowded = false;
+            held = 0;
+        }
+        if (inside == 0) {
+            held = heldAt(now);
+            heldSince = now;
         }
         inside++;
         return 0;
+    }
+
+    private long heldAt(long now) {
+        return inside > 0
+                ? held + now - heldSince
+                : Math.max(0, held - (now - lastLeft) / IDLE_PER_HELD);
     }
 
     private long untilNextStretch(long now) {
@@ -115,6 +142,10 @@ final class ReaderGate {
     /// Ends a hold.
     synchronized void leave() {
         inside--;
-        lastLeft = System.nanoTime();
+        if (inside == 0) {
+            lastLeft = System.nanoTime();
+            held += lastLeft - heldSince;
+            closed |= held >= OPEN_NANOS;
+        }
     }
 }
