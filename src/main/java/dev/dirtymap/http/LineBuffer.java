@@ -3,11 +3,16 @@ package dev.dirtymap.http;
 import dev.dirtymap.qcow2.Allocation;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
-/// Text on its way to a client, in pieces of 64 KiB. Numbers are written digit by digit, without a string
-/// between: there may be millions.
+/// Text on its way to a client, in pieces of 64 KiB. Numbers and constant text are written some bytes at a
+/// time, without a string between: there may be millions of lines. What is written may be longer than what is
+/// meant; the next write begins where that ends.
 final class LineBuffer {
 
     private static final int SIZE = 64 << 10;
@@ -15,9 +20,28 @@ final class LineBuffer {
     /// Longer than any line of an extent.
     private static final int ROOM = 512;
 
-    private static final byte[] DATA = "DATA".getBytes(StandardCharsets.US_ASCII);
-    private static final byte[] ZERO = "ZERO".getBytes(StandardCharsets.US_ASCII);
-    private static final byte[] UNALLOCATED = "UNALLOCATED".getBytes(StandardCharsets.US_ASCII);
+    private static final VarHandle INTS =
+            MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
+    private static final VarHandle LONGS =
+            MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
+
+    /// The four digits of each number below 10,000, the first in the lowest byte.
+    private static final int[] DIGITS = new int[10_000];
+
+    static {
+        for (int i = 0; i < DIGITS.length; i++) {
+            DIGITS[i] =
+                    0x30303030
+                            | i / 1000
+                            | (i / 100 % 10) << 8
+                            | (i / 10 % 10) << 16
+                            | (i % 10) << 24;
+        }
+    }
+
+    private static final Constant DATA = Constant.of("DATA");
+    private static final Constant ZERO = Constant.of("ZERO");
+    private static final Constant UNALLOCATED = Constant.of("UNALLOCATED");
 
     private final OutputStream out;
     private final byte[] bytes = new byte[SIZE];
@@ -27,8 +51,28 @@ final class LineBuffer {
         this.out = out;
     }
 
+    /// Text of a line that is always the same.
+    static final class Constant {
+
+        private final long[] words;
+        private final int length;
+
+        private Constant(byte[] text) {
+            this.length = text.length;
+            this.words = new long[(length + Long.BYTES - 1) / Long.BYTES];
+            byte[] padded = Arrays.copyOf(text, words.length * Long.BYTES);
+            for (int i = 0; i < words.length; i++) {
+                words[i] = (long) LONGS.get(padded, i * Long.BYTES);
+            }
+        }
+
+        static Constant of(String text) {
+            return new Constant(text.getBytes(StandardCharsets.US_ASCII));
+        }
+    }
+
     /// The name of an allocation, made once.
-    static byte[] name(@Nullable Allocation allocation) {
+    static Constant name(@Nullable Allocation allocation) {
         return switch (allocation) {
             case DATA -> DATA;
             case ZERO -> ZERO;
@@ -44,9 +88,11 @@ final class LineBuffer {
         }
     }
 
-    /// Appends constant text of a line.
-    void put(byte[] text) {
-        System.arraycopy(text, 0, bytes, length, text.length);
+    void put(Constant text) {
+        long[] words = text.words;
+        for (int i = 0; i < words.length; i++) {
+            LONGS.set(bytes, length + i * Long.BYTES, words[i]);
+        }
         length += text.length;
     }
 
@@ -56,25 +102,35 @@ final class LineBuffer {
 
     /// Appends a number that is not negative.
     void put(long number) {
-        int end = length + digits(number);
-        length = end;
-        long rest = number;
-        do {
-            long quotient = rest / 10;
-            bytes[--end] = (byte) ('0' + (rest - quotient * 10));
-            rest = quotient;
-        } while (rest > 0);
+        if (number < 100_000_000) {
+            putSmall((int) number);
+            return;
+        }
+        long high = number / 100_000_000;
+        put(high);
+        int low = (int) (number - high * 100_000_000);
+        putFour(low / 10_000);
+        putFour(low % 10_000);
     }
 
-    private static int digits(long number) {
-        int digits = 1;
-        for (long limit = 10; number >= limit; limit *= 10) {
-            digits++;
-            if (digits == 19) {
-                break;
-            }
+    private void putSmall(int number) {
+        if (number < 10_000) {
+            putFirst(number);
+        } else {
+            putFirst(number / 10_000);
+            putFour(number % 10_000);
         }
-        return digits;
+    }
+
+    private void putFirst(int number) {
+        int digits = number < 10 ? 1 : number < 100 ? 2 : number < 1000 ? 3 : 4;
+        INTS.set(bytes, length, DIGITS[number] >>> ((4 - digits) * Byte.SIZE));
+        length += digits;
+    }
+
+    private void putFour(int number) {
+        INTS.set(bytes, length, DIGITS[number]);
+        length += 4;
     }
 
     /// Appends text of any length.

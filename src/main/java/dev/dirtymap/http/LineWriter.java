@@ -1,8 +1,7 @@
 package dev.dirtymap.http;
 
-import static java.nio.charset.StandardCharsets.US_ASCII;
-
 import dev.dirtymap.http.ExtentPage.ExtentBody;
+import dev.dirtymap.http.LineBuffer.Constant;
 import java.io.IOException;
 import java.io.OutputStream;
 import tools.jackson.databind.node.ObjectNode;
@@ -12,11 +11,11 @@ import tools.jackson.databind.node.ObjectNode;
 /// with `#`.
 final class LineWriter extends ExtentWriter {
 
-    private static final byte[] DIRTY = "dirty".getBytes(US_ASCII);
-    private static final byte[] CLEAN = "clean".getBytes(US_ASCII);
+    private static final Constant DIRTY = Constant.of("dirty");
+    private static final Constant CLEAN = Constant.of("clean");
 
-    private static final byte[] ZERO = "zero".getBytes(US_ASCII);
-    private static final byte[] DATA = "data".getBytes(US_ASCII);
+    private static final Constant ZERO = Constant.of("zero");
+    private static final Constant DATA = Constant.of("data");
 
     private final LineBuffer lines;
     private final boolean csv;

@@ -1,8 +1,7 @@
 package dev.dirtymap.http;
 
-import static java.nio.charset.StandardCharsets.US_ASCII;
-
 import dev.dirtymap.http.ExtentPage.ExtentBody;
+import dev.dirtymap.http.LineBuffer.Constant;
 import java.io.IOException;
 import java.io.OutputStream;
 import tools.jackson.databind.json.JsonMapper;
@@ -11,17 +10,17 @@ import tools.jackson.databind.node.ObjectNode;
 /// One JSON object a line.
 final class NdjsonWriter extends ExtentWriter {
 
-    private static final byte[] OFFSET = "{\"offset\":".getBytes(US_ASCII);
-    private static final byte[] LENGTH = ",\"length\":".getBytes(US_ASCII);
-    private static final byte[] DIRTY = ",\"dirty\":true".getBytes(US_ASCII);
-    private static final byte[] CLEAN = ",\"dirty\":false".getBytes(US_ASCII);
-    private static final byte[] ALLOCATION = ",\"allocation\":\"".getBytes(US_ASCII);
-    private static final byte[] ZERO = "\",\"zero\":true".getBytes(US_ASCII);
-    private static final byte[] NO_ZERO = "\",\"zero\":false".getBytes(US_ASCII);
-    private static final byte[] DEPTH = ",\"depth\":".getBytes(US_ASCII);
-    private static final byte[] COMPRESSED = ",\"compressed\":true".getBytes(US_ASCII);
-    private static final byte[] HOST_OFFSET = ",\"hostOffset\":".getBytes(US_ASCII);
-    private static final byte[] END = "}\n".getBytes(US_ASCII);
+    private static final Constant OFFSET = Constant.of("{\"offset\":");
+    private static final Constant LENGTH = Constant.of(",\"length\":");
+    private static final Constant DIRTY = Constant.of(",\"dirty\":true");
+    private static final Constant CLEAN = Constant.of(",\"dirty\":false");
+    private static final Constant ALLOCATION = Constant.of(",\"allocation\":\"");
+    private static final Constant ZERO = Constant.of("\",\"zero\":true");
+    private static final Constant NO_ZERO = Constant.of("\",\"zero\":false");
+    private static final Constant DEPTH = Constant.of(",\"depth\":");
+    private static final Constant COMPRESSED = Constant.of(",\"compressed\":true");
+    private static final Constant HOST_OFFSET = Constant.of(",\"hostOffset\":");
+    private static final Constant END = Constant.of("}\n");
 
     private final LineBuffer lines;
     private final JsonMapper mapper;

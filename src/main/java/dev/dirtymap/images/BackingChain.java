@@ -203,12 +203,15 @@ public final class BackingChain implements MapSource, AutoCloseable {
         return open;
     }
 
-    /// One step of at most [ReaderGate#STEP_NANOS], more or less.
+    /// What is known already, or one step of at most [ReaderGate#STEP_NANOS], more or less.
     ///
     /// @throws ContentChangedException if a file of the chain changed since it was opened
     /// @throws LockLostException if a program took a file of the chain for writing and kept it
     @Override
     public void read(long offset, MapPiece piece) throws IOException {
+        if (reader().readKnown(offset, piece)) {
+            return;
+        }
         long deadline = System.nanoTime() + lockWait.toNanos();
         while (true) {
             List<ReaderGate> gates = enterGates();
@@ -217,7 +220,7 @@ public final class BackingChain implements MapSource, AutoCloseable {
                 inTheWay = lockAll();
                 if (inTheWay == null) {
                     try {
-                        readUnchanged(offset, piece);
+                        readUnchanged(piece);
                         return;
                     } finally {
                         unlock(files.size());
@@ -239,10 +242,10 @@ public final class BackingChain implements MapSource, AutoCloseable {
     private record Obstacle(ChainFile file, Holder holder) {}
 
     /// A program that asks for no lock may change a file even now: then what was read means nothing.
-    private void readUnchanged(long offset, MapPiece piece) throws IOException {
+    private void readUnchanged(MapPiece piece) throws IOException {
         requireUnchanged();
         try {
-            reader().read(offset, piece, System.nanoTime() + ReaderGate.STEP_NANOS);
+            reader().read(piece, System.nanoTime() + ReaderGate.STEP_NANOS);
         } catch (IOException e) {
             requireUnchanged();
             throw e;

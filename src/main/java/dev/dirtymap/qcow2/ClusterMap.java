@@ -75,6 +75,17 @@ final class ClusterMap {
         return tablesRead;
     }
 
+    /// Whether [#find] needs to read nothing.
+    boolean holds(long offset) {
+        long index = offset >>> l1Shift;
+        if (index < l1Start || index >= l1End) {
+            return false;
+        }
+        long l2Offset = l1Bytes.getLong((int) (index - l1Start) * Long.BYTES) & OFFSET;
+        int inTable = (int) (offset >>> clusterBits << entryBits) & (clusterSize - 1);
+        return isEmpty(l2Offset) || holdsSlice(l2Offset + (inTable & -sliceBytes));
+    }
+
     /// What is at a guest offset, and how far that goes on at least.
     ///
     /// @param offset less than the virtual size
@@ -127,8 +138,12 @@ final class ClusterMap {
         return l1Bytes.getLong((int) (index - l1Start) * Long.BYTES);
     }
 
+    private boolean holdsSlice(long sliceOffset) {
+        return sliceOffset >= l2Start && sliceOffset + sliceBytes <= l2End;
+    }
+
     private void loadL2(long sliceOffset) throws IOException {
-        if (sliceOffset >= l2Start && sliceOffset + sliceBytes <= l2End) {
+        if (holdsSlice(sliceOffset)) {
             return;
         }
         // Tables of small clusters are read several at once where they lie next to each other.

@@ -24,8 +24,13 @@ final class HostHoles {
         return size;
     }
 
+    /// Whether the last answer tells of this place, too.
+    boolean holds(long offset) {
+        return offset >= start && offset < last.end();
+    }
+
     Stretch at(long offset) throws IOException {
-        if (offset < start || offset >= last.end()) {
+        if (!holds(offset)) {
             last = ask(offset);
             start = offset;
         }

@@ -19,8 +19,9 @@ abstract sealed class LayerReader {
 
     /// Sets [#run] to one that holds `offset`, unless it does already.
     ///
+    /// @param mayRead whether the file may be touched
     /// @return false if more steps are needed to know
-    abstract boolean find(long offset) throws IOException;
+    abstract boolean find(long offset, boolean mayRead) throws IOException;
 
     /// Bytes of the disk that this file stands for, a multiple of 512.
     abstract long size();
@@ -42,16 +43,20 @@ abstract sealed class LayerReader {
         }
 
         @Override
-        boolean find(long offset) throws IOException {
-            if (!run.holds(offset)) {
-                Stretch stretch = holes.at(offset);
-                asked++;
-                run.set(
-                        offset,
-                        Math.min(stretch.end(), holes.size()),
-                        stretch.hole() ? Allocation.ZERO : Allocation.DATA,
-                        offset);
+        boolean find(long offset, boolean mayRead) throws IOException {
+            if (run.holds(offset)) {
+                return true;
             }
+            if (!mayRead) {
+                return false;
+            }
+            Stretch stretch = holes.at(offset);
+            asked++;
+            run.set(
+                    offset,
+                    Math.min(stretch.end(), holes.size()),
+                    stretch.hole() ? Allocation.ZERO : Allocation.DATA,
+                    offset);
             return true;
         }
 
@@ -91,19 +96,25 @@ abstract sealed class LayerReader {
         }
 
         @Override
-        boolean find(long offset) throws IOException {
+        boolean find(long offset, boolean mayRead) throws IOException {
             if (run.holds(offset)) {
                 return true;
             }
             if (!found.holds(offset)) {
+                if (!mayRead && !clusters.holds(offset)) {
+                    return false;
+                }
                 clusters.find(offset, found);
             }
             long end = found.end;
             boolean hole = false;
             if (!dense && found.allocation == Allocation.DATA && found.hostOffset >= 0) {
                 long hostOffset = found.hostOffset(offset);
+                if (!mayRead && !holes.holds(hostOffset)) {
+                    return false;
+                }
                 Stretch stretch = holes.at(hostOffset);
-                if (stretch.hole() && !sparse && !isDecided()) {
+                if (stretch.hole() && !sparse && (!mayRead || !isDecided())) {
                     return false;
                 }
                 if (!dense) {

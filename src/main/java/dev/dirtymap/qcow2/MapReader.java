@@ -7,11 +7,13 @@ import java.util.List;
 /// `qemu-img map --output=json` prints (`get_block_status` of `qemu-img.c`).
 ///
 /// Tables are read in slices as the walk comes to them, so memory does not depend on the image, and a start
-/// in the middle costs nothing of what lies before it. Holds what it read last: good for as long as no file
+/// in the middle costs nothing of what lies before it. What was read is worked through without the files, so that they
+/// need to be locked for the reading alone. Holds what it read last: good for as long as no file
 /// of the chain changes. Not safe for use by several threads at once.
 public final class MapReader {
 
-    private static final int RUNS_BETWEEN_LOOKS = 64;
+    /// After so many runs that took no reading, more of them are likely to follow.
+    private static final int QUICK_RUNS = 64;
 
     private final LayerReader[] layers;
     private final boolean chain;
@@ -51,21 +53,39 @@ public final class MapReader {
         return layers[0].size();
     }
 
-    /// Reads runs from `offset` on until the piece is full, the disk ends, or the time is up. Without time left it
-    /// does at least one small step, which may yield no run yet: then call again.
+    /// Fills the piece from `offset` on with what is known, without touching a file: most runs, when tables are full.
     ///
     /// @param offset less than the virtual size
-    /// @param deadlineNanos the `System.nanoTime` at which to stop
-    /// @throws FormatException with a rule whose effect is [Rule.Effect#UNMAPPABLE], where QEMU fails, too
-    public void read(long offset, MapPiece piece, long deadlineNanos) throws IOException {
+    /// @return false if [#read] has to go on, since there is room and the disk does not end here
+    /// @throws FormatException as [#read]
+    public boolean readKnown(long offset, MapPiece piece) throws IOException {
         piece.start(offset);
         long end = Math.min(virtualSize(), piece.limit());
-        int quick = 0;
         while (piece.end() < end) {
-            if (find(piece.end()) && !add(piece)) {
+            if (!find(piece.end(), false)) {
+                return false;
+            }
+            if (!add(piece)) {
+                return true;
+            }
+        }
+        return true;
+    }
+
+    /// Reads on where the piece ends, until it is full, the disk ends, the time is up, or some runs took no reading.
+    /// Without time left it does at least one small step, which may yield no run yet: then call again.
+    ///
+    /// @param deadlineNanos the `System.nanoTime` at which to stop
+    /// @throws FormatException with a rule whose effect is [Rule.Effect#UNMAPPABLE], where QEMU fails, too
+    public void read(MapPiece piece, long deadlineNanos) throws IOException {
+        long end = Math.min(virtualSize(), piece.limit());
+        int quick = 0;
+        while (piece.end() < end && quick < QUICK_RUNS) {
+            if (find(piece.end(), true) && !add(piece)) {
                 return;
             }
-            if (slow || ++quick == RUNS_BETWEEN_LOOKS) {
+            quick++;
+            if (slow) {
                 quick = 0;
                 if (System.nanoTime() - deadlineNanos >= 0) {
                     return;
@@ -78,14 +98,14 @@ public final class MapReader {
     /// (`bdrv_co_block_status`: what lies behind the end of a backing file is zeros).
     ///
     /// @return false if more steps are needed to know
-    private boolean find(long offset) throws IOException {
+    private boolean find(long offset, boolean mayRead) throws IOException {
         depth = 0;
         limit = Long.MAX_VALUE;
         slow = false;
         while (true) {
             LayerReader layer = layers[depth];
             long before = layer.effort();
-            boolean known = layer.find(offset);
+            boolean known = layer.find(offset, mayRead);
             slow |= layer.effort() != before;
             if (!known) {
                 return false;

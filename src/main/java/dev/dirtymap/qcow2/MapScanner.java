@@ -10,7 +10,7 @@ public final class MapScanner {
     /// Where the pieces come from.
     @FunctionalInterface
     public interface MapSource {
-        /// Fills `piece` from one guest offset on ([MapReader#read]); it may stay empty for some calls.
+        /// Fills `piece` from one guest offset on ([MapReader]); it may stay empty for some calls.
         void read(long offset, MapPiece piece) throws IOException;
     }
 

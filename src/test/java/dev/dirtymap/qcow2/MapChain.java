@@ -85,11 +85,18 @@ record MapChain(Path image, List<MapLayer> layers, List<SparseFile> files)
 
     /// All runs from one place to another, with all the time in the world for each piece.
     List<MapExtent> scan(long from, long to) throws IOException {
-        MapReader reader = reader();
-        return scan(
-                (offset, piece) -> reader.read(offset, piece, System.nanoTime() + (1L << 60)),
-                from,
-                to);
+        return scan(source(reader(), 1L << 60), from, to);
+    }
+
+    /// What a service does under its locks.
+    ///
+    /// @param nanos the time for each step
+    static MapScanner.MapSource source(MapReader reader, long nanos) {
+        return (offset, piece) -> {
+            if (!reader.readKnown(offset, piece)) {
+                reader.read(piece, System.nanoTime() + nanos);
+            }
+        };
     }
 
     static List<MapExtent> scan(MapScanner.MapSource source, long from, long to)

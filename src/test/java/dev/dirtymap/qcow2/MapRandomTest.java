@@ -208,11 +208,7 @@ class MapRandomTest {
     private static List<MapExtent> steps(MapChain chain) throws IOException {
         MapReader reader = chain.reader();
         MapScanner scanner =
-                new MapScanner(
-                        (offset, piece) -> reader.read(offset, piece, System.nanoTime()),
-                        0,
-                        reader.virtualSize(),
-                        2);
+                new MapScanner(MapChain.source(reader, 0), 0, reader.virtualSize(), 2);
         return MapChain.all(scanner);
     }
 

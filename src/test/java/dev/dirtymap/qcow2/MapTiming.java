@@ -48,10 +48,7 @@ final class MapTiming {
             MapReader reader = chain.reader();
             MapScanner scanner =
                     new MapScanner(
-                            (offset, piece) ->
-                                    reader.read(offset, piece, System.nanoTime() + 100_000_000),
-                            0,
-                            reader.virtualSize());
+                            MapChain.source(reader, 100_000_000), 0, reader.virtualSize());
             long count = 0;
             for (MapExtent next = scanner.next(); next != null; next = scanner.next()) {
                 if (count++ == 1000) {
