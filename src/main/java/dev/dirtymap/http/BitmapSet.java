@@ -113,15 +113,20 @@ record BitmapSet(
                                         : null,
                                 window.next(),
                                 window.end() - window.next()),
-                window -> extents(bits, geometry, window, map));
+                (window, maxPiece) -> extents(bits, geometry, window, map, maxPiece));
     }
 
     private static Listing.Bodies extents(
-            BitSource bits, Geometry geometry, ExtentWindow window, @Nullable BackingChain map) {
+            BitSource bits,
+            Geometry geometry,
+            ExtentWindow window,
+            @Nullable BackingChain map,
+            int maxPiece) {
         Shape shape = window.shape();
         Shape unsplit = new Shape(shape.align(), shape.gap(), Long.MAX_VALUE);
         ExtentSource source =
-                unsplit.extents(bits, geometry, window.selection(), window.next(), window.end());
+                unsplit.extents(
+                        bits, geometry, window.selection(), window.next(), window.end(), maxPiece);
         Listing.Bodies whole =
                 map == null
                         ? bodies(source, window.isOfBoth())

@@ -2,18 +2,17 @@ package dev.dirtymap.http;
 
 import dev.dirtymap.http.ExtentPage.ExtentBody;
 import dev.dirtymap.http.ExtentWriter.End;
-import dev.dirtymap.images.BitmapContent.LockLostException;
+import dev.dirtymap.http.StreamPlaces.Place;
 import dev.dirtymap.images.ContentChangedException;
 import dev.dirtymap.images.ImageException;
-import dev.dirtymap.qcow2.FormatException;
+import dev.dirtymap.qcow2.BitmapReader;
+import dev.dirtymap.qcow2.ExtentScanner;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.Semaphore;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.springframework.http.HttpHeaders;
 import org.springframework.http.HttpMethod;
@@ -29,22 +28,11 @@ class ExtentAnswers {
 
     private static final int DEFAULT_LIMIT = 1000;
 
-    /// How long a stream may take. A client that takes nothing at all is cut off sooner, by the connector.
-    private static final long STREAM_NANOS = TimeUnit.HOURS.toNanos(1);
-
-    /// How many extents are written between two looks at the clock.
-    private static final int STRIDE = 4096;
-
-    /// A stream holds up to 400 KiB of bits and buffers for as long as its client likes.
-    private static final long STREAM_BYTES = 1 << 20;
-
-    private static final int STREAMS =
-            Math.clamp(Runtime.getRuntime().maxMemory() / STREAM_BYTES / 2, 4, 1 << 14);
-
-    private final Semaphore streams = new Semaphore(STREAMS);
+    private final StreamPlaces places;
     private final JsonMapper mapper;
 
-    ExtentAnswers(JsonMapper mapper) {
+    ExtentAnswers(StreamPlaces places, JsonMapper mapper) {
+        this.places = places;
         this.mapper = mapper;
     }
 
@@ -66,7 +54,29 @@ class ExtentAnswers {
             HttpServletResponse response)
             throws ImageException, IOException {
         ExtentFormat format = ExtentFormat.of(request);
-        Started started = start(query, cursor, opening, format);
+        if (format == ExtentFormat.JSON || HttpMethod.HEAD.matches(request.getMethod())) {
+            Started started = start(query, cursor, opening, format, BitmapReader.MAX_PIECE);
+            if (isWanted(started, format, request, response) && started.page != null) {
+                mapper.writeValue(response.getOutputStream(), started.page);
+            }
+            return;
+        }
+        try (Place place = places.take()) {
+            int piece = place.isLarge() ? BitmapReader.MAX_PIECE : ExtentScanner.FIRST_PIECE;
+            Started started = start(query, cursor, opening, format, piece);
+            if (isWanted(started, format, request, response)) {
+                OutputStream out = place.timed(response.getOutputStream());
+                stream(started, writer(format, started, out), place, request);
+            }
+        }
+    }
+
+    /// Tells the headers, and all there is to tell if the client has this very answer.
+    private static boolean isWanted(
+            Started started,
+            ExtentFormat format,
+            HttpServletRequest request,
+            HttpServletResponse response) {
         String etag =
                 Digest.weakEtag(
                         started.listing.subject(),
@@ -76,23 +86,10 @@ class ExtentAnswers {
                         format);
         response.addHeader(HttpHeaders.VARY, HttpHeaders.ACCEPT);
         if (new ServletWebRequest(request, response).checkNotModified(etag)) {
-            return;
+            return false;
         }
         response.setContentType(format.contentType());
-        if (started.page != null) {
-            mapper.writeValue(response.getOutputStream(), started.page);
-        } else if (!HttpMethod.HEAD.matches(request.getMethod())) {
-            if (!streams.tryAcquire()) {
-                throw new ProblemException(
-                        ProblemType.OVERLOADED,
-                        "%d streams are being sent already".formatted(STREAMS));
-            }
-            try {
-                stream(started, writer(format, started, response.getOutputStream()), request);
-            } finally {
-                streams.release();
-            }
-        }
+        return true;
     }
 
     private ExtentWriter writer(ExtentFormat format, Started started, OutputStream out) {
@@ -122,8 +119,13 @@ class ExtentAnswers {
             Listing.Bodies extents,
             @Nullable ExtentBody first) {}
 
+    /// @param maxPiece bytes of bits to hold at once
     private static Started start(
-            ExtentQuery query, @Nullable Cursor cursor, Opening opening, ExtentFormat format)
+            ExtentQuery query,
+            @Nullable Cursor cursor,
+            Opening opening,
+            ExtentFormat format,
+            int maxPiece)
             throws ImageException, IOException {
         Listing listing = opening.open();
         if (cursor != null) {
@@ -138,7 +140,7 @@ class ExtentAnswers {
                                 listing.image())
                         : ExtentWindow.of(query, cursor, listing.virtualSize());
         try {
-            Listing.Bodies extents = listing.extents().within(window);
+            Listing.Bodies extents = listing.extents().within(window, maxPiece);
             ExtentBody first = extents.next();
             if (format == ExtentFormat.JSON) {
                 int limit = query.limit() == null ? DEFAULT_LIMIT : query.limit();
@@ -180,9 +182,9 @@ class ExtentAnswers {
                                 : window.cursorAt(end, listing.subject(), listing.fingerprint()));
     }
 
-    private void stream(Started started, ExtentWriter writer, HttpServletRequest request)
+    private void stream(
+            Started started, ExtentWriter writer, Place place, HttpServletRequest request)
             throws IOException {
-        long deadline = System.nanoTime() + STREAM_NANOS;
         ObjectNode head = mapper.valueToTree(started.listing.head().of(started.window));
         head.remove(List.of("extents", "complete"));
         writer.head(head);
@@ -191,29 +193,22 @@ class ExtentAnswers {
         boolean dirty = started.window.isOfDirty();
         long count = 0;
         long dirtyBytes = 0;
-        long sent = started.window.next();
-        try {
-            while (extent != null && count < started.limit) {
-                writer.extent(extent);
-                sent = extent.offset() + extent.length();
-                count++;
-                if (both ? Boolean.TRUE.equals(extent.dirty()) : dirty) {
-                    dirtyBytes += extent.length();
-                }
-                if (count % STRIDE == 0 && System.nanoTime() - deadline >= 0) {
-                    throw new ProblemException(
-                            ProblemType.OVERLOADED,
-                            "the client took more than an hour for one stream");
-                }
-                extent = started.extents.next();
+        while (extent != null && count < started.limit) {
+            writer.extent(extent);
+            count++;
+            if (both ? Boolean.TRUE.equals(extent.dirty()) : dirty) {
+                dirtyBytes += extent.length();
             }
-        } catch (ContentChangedException
-                | LockLostException
-                | FormatException
-                | ProblemException e) {
-            writer.failed(mapper.valueToTree(ProblemHandler.told(e, request)), sent);
-            writer.flush();
-            return;
+            long sent = extent.offset() + extent.length();
+            try {
+                place.requireStay();
+                extent = started.extents.next();
+            } catch (IOException | ProblemException e) {
+                // Only reading failed: the client can still be told.
+                writer.failed(mapper.valueToTree(ProblemHandler.told(e, request)), sent);
+                writer.flush();
+                return;
+            }
         }
         String next =
                 extent == null

@@ -273,7 +273,7 @@ class ExtentsController {
                                 null,
                                 window.next(),
                                 window.end() - window.next()),
-                window ->
+                (window, _) ->
                         MapBodies.inParts(
                                 new MapBodies(files).map(window.next(), window.end(), chain),
                                 window.shape().maxLength()));

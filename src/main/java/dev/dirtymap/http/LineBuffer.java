@@ -8,14 +8,13 @@ import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import org.jspecify.annotations.Nullable;
 
-/// Text on its way to a client, in pieces of 64 KiB. Numbers and constant text are written some bytes at a
+/// Text on its way to a client, in pieces of 16 KiB. Numbers and constant text are written some bytes at a
 /// time, without a string between: there may be millions of lines. What is written may be longer than what is
 /// meant; the next write begins where that ends.
 final class LineBuffer {
 
-    private static final int SIZE = 64 << 10;
+    private static final int SIZE = 16 << 10;
 
     /// Longer than any line of an extent.
     private static final int ROOM = 512;
@@ -38,10 +37,6 @@ final class LineBuffer {
                             | (i % 10) << 24;
         }
     }
-
-    private static final Constant DATA = Constant.of("DATA");
-    private static final Constant ZERO = Constant.of("ZERO");
-    private static final Constant UNALLOCATED = Constant.of("UNALLOCATED");
 
     private final OutputStream out;
     private final byte[] bytes = new byte[SIZE];
@@ -71,14 +66,24 @@ final class LineBuffer {
         }
     }
 
-    /// The name of an allocation, made once.
-    static Constant name(@Nullable Allocation allocation) {
-        return switch (allocation) {
-            case DATA -> DATA;
-            case ZERO -> ZERO;
-            case UNALLOCATED -> UNALLOCATED;
-            case null -> throw new IllegalArgumentException("there is no allocation");
-        };
+    /// The names of allocations.
+    record Allocations(Constant data, Constant zero, Constant unallocated) {
+
+        /// @param format has one `%s` for the name
+        static Allocations in(String format) {
+            return new Allocations(
+                    Constant.of(format.formatted(Allocation.DATA)),
+                    Constant.of(format.formatted(Allocation.ZERO)),
+                    Constant.of(format.formatted(Allocation.UNALLOCATED)));
+        }
+
+        Constant of(Allocation allocation) {
+            return switch (allocation) {
+                case DATA -> data;
+                case ZERO -> zero;
+                case UNALLOCATED -> unallocated;
+            };
+        }
     }
 
     /// To be called before each line of an extent.

@@ -1,7 +1,9 @@
 package dev.dirtymap.http;
 
 import dev.dirtymap.http.ExtentPage.ExtentBody;
+import dev.dirtymap.http.LineBuffer.Allocations;
 import dev.dirtymap.http.LineBuffer.Constant;
+import dev.dirtymap.qcow2.Allocation;
 import java.io.IOException;
 import java.io.OutputStream;
 import tools.jackson.databind.node.ObjectNode;
@@ -16,6 +18,8 @@ final class LineWriter extends ExtentWriter {
 
     private static final Constant ZERO = Constant.of("zero");
     private static final Constant DATA = Constant.of("data");
+
+    private static final Allocations ALLOCATIONS = Allocations.in("%s");
 
     private final LineBuffer lines;
     private final boolean csv;
@@ -62,15 +66,16 @@ final class LineWriter extends ExtentWriter {
             lines.put(separator);
             lines.put(extent.dirty() ? DIRTY : CLEAN);
         }
-        if (extent.allocation() != null) {
-            putMap(extent);
+        Allocation allocation = extent.allocation();
+        if (allocation != null) {
+            putMap(extent, allocation);
         }
         lines.put('\n');
     }
 
-    private void putMap(ExtentBody extent) {
+    private void putMap(ExtentBody extent, Allocation allocation) {
         lines.put(separator);
-        lines.put(LineBuffer.name(extent.allocation()));
+        lines.put(ALLOCATIONS.of(allocation));
         lines.put(separator);
         lines.put(Boolean.TRUE.equals(extent.zero()) ? ZERO : DATA);
         lines.put(separator);

@@ -39,7 +39,10 @@ record Listing(
     /// Starts the extents of a window.
     @FunctionalInterface
     interface Extents {
-        Bodies within(ExtentWindow window) throws IOException;
+        /// Starts them.
+        ///
+        /// @param maxPiece bytes of bits to hold at once
+        Bodies within(ExtentWindow window, int maxPiece) throws IOException;
     }
 
     /// The extents of a window, one after the other.

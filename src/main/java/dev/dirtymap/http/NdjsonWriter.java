@@ -1,7 +1,9 @@
 package dev.dirtymap.http;
 
 import dev.dirtymap.http.ExtentPage.ExtentBody;
+import dev.dirtymap.http.LineBuffer.Allocations;
 import dev.dirtymap.http.LineBuffer.Constant;
+import dev.dirtymap.qcow2.Allocation;
 import java.io.IOException;
 import java.io.OutputStream;
 import tools.jackson.databind.json.JsonMapper;
@@ -14,9 +16,9 @@ final class NdjsonWriter extends ExtentWriter {
     private static final Constant LENGTH = Constant.of(",\"length\":");
     private static final Constant DIRTY = Constant.of(",\"dirty\":true");
     private static final Constant CLEAN = Constant.of(",\"dirty\":false");
-    private static final Constant ALLOCATION = Constant.of(",\"allocation\":\"");
-    private static final Constant ZERO = Constant.of("\",\"zero\":true");
-    private static final Constant NO_ZERO = Constant.of("\",\"zero\":false");
+    private static final Allocations ZEROS = Allocations.in(",\"allocation\":\"%s\",\"zero\":true");
+    private static final Allocations NO_ZEROS =
+            Allocations.in(",\"allocation\":\"%s\",\"zero\":false");
     private static final Constant DEPTH = Constant.of(",\"depth\":");
     private static final Constant COMPRESSED = Constant.of(",\"compressed\":true");
     private static final Constant HOST_OFFSET = Constant.of(",\"hostOffset\":");
@@ -51,16 +53,15 @@ final class NdjsonWriter extends ExtentWriter {
         if (extent.dirty() != null) {
             lines.put(extent.dirty() ? DIRTY : CLEAN);
         }
-        if (extent.allocation() != null) {
-            putMap(extent);
+        Allocation allocation = extent.allocation();
+        if (allocation != null) {
+            putMap(extent, allocation);
         }
         lines.put(END);
     }
 
-    private void putMap(ExtentBody extent) {
-        lines.put(ALLOCATION);
-        lines.put(LineBuffer.name(extent.allocation()));
-        lines.put(Boolean.TRUE.equals(extent.zero()) ? ZERO : NO_ZERO);
+    private void putMap(ExtentBody extent, Allocation allocation) {
+        lines.put((Boolean.TRUE.equals(extent.zero()) ? ZEROS : NO_ZEROS).of(allocation));
         if (extent.depth() != null) {
             lines.put(DEPTH);
             lines.put(extent.depth());

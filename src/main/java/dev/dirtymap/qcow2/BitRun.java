@@ -59,6 +59,37 @@ public final class BitRun {
         return (long) WORDS.get(bytes, (int) ((bit - start) >>> 6) << 3);
     }
 
+    /// The first bit of a mixed run at or after one of its bits that is set (or clear).
+    ///
+    /// @return the end of the run or beyond if there is none
+    long next(long from, boolean set) {
+        long word = (set ? word(from) : ~word(from)) & -1L << (from & 63);
+        long base = from & -64L;
+        if (word == 0 && (base += 64) < end) {
+            word = set ? word(base) : ~word(base);
+        }
+        if (word == 0 && (base += 64) < end) {
+            // Whoever finds nothing twice is likely to find nothing for long.
+            base = start + ((long) mismatch((int) ((base - start) >>> 3), set ? ZEROS : ONES) << 3);
+            base &= -64L;
+            word = base >= end ? 0 : set ? word(base) : ~word(base);
+        }
+        return word == 0 ? end : base + Long.numberOfTrailingZeros(word);
+    }
+
+    /// The first byte from one on that differs from those of a constant; the last of the run or beyond if none does.
+    private int mismatch(int from, byte[] constant) {
+        int limit = (int) ((end - start + 63) >>> 6) << 3;
+        for (int at = from; at < limit; at += constant.length) {
+            int length = Math.min(constant.length, limit - at);
+            int found = Arrays.mismatch(bytes, at, at + length, constant, 0, length);
+            if (found >= 0) {
+                return at + found;
+            }
+        }
+        return limit;
+    }
+
     /// Puts 64 bits into the bytes, to make a mixed run of them.
     ///
     /// @param index which word, counted from the first bit of the run to be

@@ -23,7 +23,8 @@ public final class ExtentScanner implements ExtentSource {
         ALL
     }
 
-    static final int FIRST_PIECE = 16 << 10;
+    /// Bytes of bits that every scan holds at least.
+    public static final int FIRST_PIECE = 16 << 10;
 
     private final BitSource source;
     private final Geometry geometry;
@@ -47,8 +48,8 @@ public final class ExtentScanner implements ExtentSource {
         this(source, geometry, selection, windowStart, windowEnd, BitmapReader.MAX_PIECE);
     }
 
-    /// @param maxPiece bytes of bits to hold at most
-    ExtentScanner(
+    /// @param maxPiece bytes of bits to hold at most, [#FIRST_PIECE] to [BitmapReader#MAX_PIECE]
+    public ExtentScanner(
             BitSource source,
             Geometry geometry,
             Selection selection,
@@ -112,7 +113,7 @@ public final class ExtentScanner implements ExtentSource {
                     from = run.end();
                 }
                 case MIXED -> {
-                    long found = findMixed(from, set);
+                    long found = run.next(from, set);
                     if (found < run.end()) {
                         return Math.min(found, endBit);
                     }
@@ -130,23 +131,9 @@ public final class ExtentScanner implements ExtentSource {
         return run.isSet(at);
     }
 
-    private long findMixed(long from, boolean set) {
-        long word = (set ? run.word(from) : ~run.word(from)) & -1L << (from & 63);
-        long base = from & -64L;
-        while (word == 0) {
-            base += 64;
-            if (base >= run.end()) {
-                return run.end();
-            }
-            word = set ? run.word(base) : ~run.word(base);
-        }
-        return base + Long.numberOfTrailingZeros(word);
-    }
-
     /// A page of a thousand extents needs little; whoever reads on gets larger pieces.
     private void advance(long from) throws IOException {
         if (!grown && run.start() != run.end() && maxPiece > FIRST_PIECE) {
-
             run = new BitRun(maxPiece);
             grown = true;
         }

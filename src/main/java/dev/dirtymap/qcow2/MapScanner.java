@@ -14,12 +14,11 @@ public final class MapScanner {
         void read(long offset, MapPiece piece) throws IOException;
     }
 
-    static final int FIRST_PIECE = 1024;
-    private static final int LATER_PIECE = 8192;
+    private static final int PIECE = 1024;
 
     private final MapSource source;
     private final long windowEnd;
-    private MapPiece piece;
+    private final MapPiece piece;
     private int index;
     private long at;
     private @Nullable MapExtent pending;
@@ -27,15 +26,16 @@ public final class MapScanner {
     /// @param windowStart the first guest byte of interest
     /// @param windowEnd the guest byte after the last, at most the virtual size
     public MapScanner(MapSource source, long windowStart, long windowEnd) {
-        this(source, windowStart, windowEnd, FIRST_PIECE);
+        this(source, windowStart, windowEnd, PIECE);
     }
 
-    /// @param firstPiece how many runs the first piece holds
-    MapScanner(MapSource source, long windowStart, long windowEnd, int firstPiece) {
+    /// @param runs how many to hold at once
+    MapScanner(MapSource source, long windowStart, long windowEnd, int runs) {
         this.source = source;
         this.windowEnd = windowEnd;
         this.at = windowStart;
-        this.piece = newPiece(firstPiece);
+        this.piece = new MapPiece(runs);
+        this.piece.limit(windowEnd);
         this.piece.start(windowStart);
     }
 
@@ -66,10 +66,6 @@ public final class MapScanner {
             return null;
         }
         while (index == piece.count()) {
-            // Whoever reads on gets larger pieces.
-            if (piece.count() == FIRST_PIECE) {
-                piece = newPiece(LATER_PIECE);
-            }
             index = 0;
             source.read(at, piece);
         }
@@ -86,12 +82,6 @@ public final class MapScanner {
                 extent.zero(),
                 extent.compressed(),
                 extent.hostOffset());
-    }
-
-    private MapPiece newPiece(int capacity) {
-        MapPiece fresh = new MapPiece(capacity);
-        fresh.limit(windowEnd);
-        return fresh;
     }
 
     private static boolean continues(MapExtent a, MapExtent b) {

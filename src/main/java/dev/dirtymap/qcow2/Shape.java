@@ -35,17 +35,19 @@ public record Shape(long align, long gap, long maxLength) {
     ///
     /// @param windowStart the first guest byte of interest
     /// @param windowEnd the guest byte after the last, at most the virtual size
+    /// @param maxPiece bytes of bits to hold at once ([ExtentScanner])
     public ExtentSource extents(
             ExtentScanner.BitSource bits,
             Geometry geometry,
             ExtentScanner.Selection selection,
             long windowStart,
-            long windowEnd) {
+            long windowEnd,
+            int maxPiece) {
         ExtentSource whole;
         if (isExact(geometry.granularity()) || windowStart >= windowEnd) {
-            whole = new ExtentScanner(bits, geometry, selection, windowStart, windowEnd);
+            whole = new ExtentScanner(bits, geometry, selection, windowStart, windowEnd, maxPiece);
         } else {
-            whole = widened(bits, geometry, selection, windowStart, windowEnd);
+            whole = widened(bits, geometry, selection, windowStart, windowEnd, maxPiece);
         }
         return maxLength == Long.MAX_VALUE ? whole : split(whole);
     }
@@ -55,12 +57,14 @@ public record Shape(long align, long gap, long maxLength) {
             Geometry geometry,
             ExtentScanner.Selection selection,
             long windowStart,
-            long windowEnd) {
+            long windowEnd,
+            int maxPiece) {
         long size = geometry.virtualSize();
         long from = down(Math.max(0, windowStart - gap));
         long to = up(gap > size - windowEnd ? size : windowEnd + gap, size);
         ExtentScanner scanner =
-                new ExtentScanner(bits, geometry, ExtentScanner.Selection.DIRTY, from, to);
+                new ExtentScanner(
+                        bits, geometry, ExtentScanner.Selection.DIRTY, from, to, maxPiece);
         WidenedExtents dirty =
                 new WidenedExtents(
                         () -> {

@@ -22,15 +22,15 @@ import org.junit.jupiter.api.io.TempDir;
 /// Clients that take nothing of a stream: the image stays free, the service keeps its memory, and drops them.
 class StalledClientTest {
 
-    private static final int CLIENTS = 40;
+    private static final int CLIENTS = 130;
 
     /// As many as a heap of 64 MiB allows; who comes later is told to come again.
-    private static final int STREAMS = 32;
+    private static final int STREAMS = 128;
 
-    private static final int TIMEOUT_SECONDS = 4;
+    private static final int TIMEOUT_SECONDS = 8;
 
     /// Far less than the 20 seconds that hold if the property has no effect.
-    private static final long LATEST_NANOS = 14_000_000_000L;
+    private static final long LATEST_NANOS = 17_000_000_000L;
 
     @TempDir private Path folder;
 

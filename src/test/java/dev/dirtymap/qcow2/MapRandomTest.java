@@ -207,8 +207,7 @@ class MapRandomTest {
     /// Without any time, and with pieces that hold two runs.
     private static List<MapExtent> steps(MapChain chain) throws IOException {
         MapReader reader = chain.reader();
-        MapScanner scanner =
-                new MapScanner(MapChain.source(reader, 0), 0, reader.virtualSize(), 2);
+        MapScanner scanner = new MapScanner(MapChain.source(reader, 0), 0, reader.virtualSize(), 2);
         return MapChain.all(scanner);
     }
 

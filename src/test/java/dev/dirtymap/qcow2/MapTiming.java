@@ -47,8 +47,7 @@ final class MapTiming {
             long start = System.nanoTime();
             MapReader reader = chain.reader();
             MapScanner scanner =
-                    new MapScanner(
-                            MapChain.source(reader, 100_000_000), 0, reader.virtualSize());
+                    new MapScanner(MapChain.source(reader, 100_000_000), 0, reader.virtualSize());
             long count = 0;
             for (MapExtent next = scanner.next(); next != null; next = scanner.next()) {
                 if (count++ == 1000) {

@@ -169,7 +169,14 @@ class ShapeTest {
         List<Extent> expected = extents(dirty, selection, start, end, shape.maxLength());
         for (BitSource source :
                 List.of(Extents.patient(bitmap.reader()), Extents.hasty(bitmap.reader()))) {
-            ExtentSource drawn = shape.extents(source, bitmap.geometry(), selection, start, end);
+            ExtentSource drawn =
+                    shape.extents(
+                            source,
+                            bitmap.geometry(),
+                            selection,
+                            start,
+                            end,
+                            BitmapReader.MAX_PIECE);
             assertThat(Extents.all(drawn))
                     .as("%s %s %s from %d to %d", bitmap, shape, selection, start, end)
                     .isEqualTo(expected);
@@ -191,7 +198,13 @@ class ShapeTest {
                 BitSource source = Extents.patient(bitmap.reader());
                 List<Extent> all =
                         Extents.all(
-                                shape.extents(source, bitmap.geometry(), selection, start, end));
+                                shape.extents(
+                                        source,
+                                        bitmap.geometry(),
+                                        selection,
+                                        start,
+                                        end,
+                                        BitmapReader.MAX_PIECE));
                 for (int from = 0; from < all.size(); from += 1 + random.nextInt(all.size())) {
                     assertThat(
                                     Extents.all(
@@ -200,7 +213,8 @@ class ShapeTest {
                                                     bitmap.geometry(),
                                                     selection,
                                                     all.get(from).offset(),
-                                                    end)))
+                                                    end,
+                                                    BitmapReader.MAX_PIECE)))
                             .as("%s %s %s from %d", bitmap, shape, selection, from)
                             .isEqualTo(all.subList(from, all.size()));
                 }
@@ -233,7 +247,16 @@ class ShapeTest {
         Shape shape = new Shape(1L << 62, Long.MAX_VALUE, 1);
 
         for (Selection selection : Selection.values()) {
-            assertThat(Extents.all(shape.extents(none, geometry, selection, 0, 0))).isEmpty();
+            assertThat(
+                            Extents.all(
+                                    shape.extents(
+                                            none,
+                                            geometry,
+                                            selection,
+                                            0,
+                                            0,
+                                            BitmapReader.MAX_PIECE)))
+                    .isEmpty();
         }
     }
 
