@@ -179,6 +179,8 @@ final class Plot {
                 text);
     }
 
+    // The annotation is not on the class path.
+    @SuppressWarnings("AnnotateFormatMethod")
     private static void append(StringBuilder svg, String format, Object... values) {
         svg.append(String.format(Locale.ROOT, format, values)).append('\n');
     }

@@ -67,7 +67,7 @@ final class PlotCases {
                     bench.tebibytes(1),
                     extents,
                     bench.shortRuns(),
-                    extents,
+                    true,
                     ours,
                     theirs);
         }
@@ -76,7 +76,7 @@ final class PlotCases {
                 bench.tebibytes(1),
                 bench.granules() / 2,
                 bench.longRuns(),
-                bench.granules() / 2.0,
+                true,
                 ours,
                 theirs);
         plot.line(OURS, ours);
@@ -94,7 +94,7 @@ final class PlotCases {
         List<Point> theirs = new ArrayList<>();
         for (int i = 0; i < SIZES.size(); i++) {
             long size = 1L << SIZES.get(i);
-            measure(sizes().get(i), size, FEW, bench.shortRuns(), size, ours, theirs);
+            measure(sizes().get(i), size, FEW, bench.shortRuns(), false, ours, theirs);
         }
         plot.line(OURS, ours);
         plot.line(PEER, theirs);
@@ -106,7 +106,7 @@ final class PlotCases {
             long size,
             long extents,
             int runs,
-            double x,
+            boolean overExtents,
             List<Point> ours,
             List<Point> theirs)
             throws IOException, InterruptedException {
@@ -120,12 +120,13 @@ final class PlotCases {
             pausedGet(url);
             bench.alternate(runs, () -> pausedGet(url), our, peer::map, their);
         }
+        double x = (double) (overExtents ? extents : size);
         ours.add(new Point(x, our));
         theirs.add(new Point(x, their));
         table.append(
                 "| %s | %,d | %s | %s | %s |%n"
                         .formatted(
-                                size(size),
+                                size((double) size),
                                 extents,
                                 our,
                                 their,

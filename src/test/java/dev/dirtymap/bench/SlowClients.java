@@ -81,7 +81,7 @@ final class SlowClients implements AutoCloseable {
             if (count < 0) {
                 client.state = client.state == State.STREAMING ? State.CUT : client.state;
             } else if (client.state == State.ASKED && count >= 12) {
-                String status = new String(buffer.array(), 9, 3, ISO_8859_1);
+                String status = ISO_8859_1.decode(buffer.slice(9, 3)).toString();
                 client.state =
                         switch (status) {
                             case "200" -> State.STREAMING;
