@@ -6,7 +6,6 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import java.io.ByteArrayOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
-import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
@@ -18,20 +17,26 @@ final class Connection implements AutoCloseable {
 
     private static final int TIMEOUT_MILLIS = 60_000;
 
-    private final Socket socket;
-    private final InputStream in;
+    private final int port;
     private final byte[] buffer = new byte[64 << 10];
+    private Socket socket;
+    private boolean closing;
     private int position;
     private int limit;
 
     Connection(int port) throws IOException {
-        socket = new Socket();
+        this.port = port;
+        this.socket = connect(port);
+    }
+
+    private static Socket connect(int port) throws IOException {
+        Socket socket = new Socket();
         try {
             socket.setTcpNoDelay(true);
             socket.setSoTimeout(TIMEOUT_MILLIS);
             socket.connect(
                     new InetSocketAddress(InetAddress.getLoopbackAddress(), port), TIMEOUT_MILLIS);
-            in = socket.getInputStream();
+            return socket;
         } catch (IOException e) {
             socket.close();
             throw e;
@@ -46,8 +51,14 @@ final class Connection implements AutoCloseable {
         }
     }
 
-    /// Sends a GET and reads all of the answer.
+    /// Sends a GET and reads all of the answer. Connects anew where the service said that it closes the connection,
+    /// as it does after each hundredth answer.
     Answer get(String path) throws IOException {
+        if (closing) {
+            socket.close();
+            socket = connect(port);
+            closing = false;
+        }
         socket.getOutputStream()
                 .write("GET %s HTTP/1.1\r\nHost: x\r\n\r\n".formatted(path).getBytes(ISO_8859_1));
         String status = line();
@@ -59,6 +70,8 @@ final class Connection implements AutoCloseable {
                 length = Long.parseLong(lower.substring("content-length:".length()).strip());
             } else if (lower.startsWith("transfer-encoding:")) {
                 chunked = lower.endsWith("chunked");
+            } else if (lower.equals("connection: close")) {
+                closing = true;
             }
         }
         var body = new ByteArrayOutputStream();
@@ -108,7 +121,7 @@ final class Connection implements AutoCloseable {
     }
 
     private void fill() throws IOException {
-        limit = in.read(buffer);
+        limit = socket.getInputStream().read(buffer);
         position = 0;
         if (limit < 0) {
             limit = 0;
