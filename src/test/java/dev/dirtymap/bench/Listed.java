@@ -25,7 +25,10 @@ record Listed(long ranges, long bytes, long hash) {
                 } else if (token == JsonToken.END_OBJECT) {
                     reading.end();
                 } else if (token.isScalarValue()) {
-                    reading.member(parser.currentName(), token, parser);
+                    String name = parser.currentName();
+                    if (name != null) {
+                        reading.member(name, token, parser);
+                    }
                 }
             }
         }
