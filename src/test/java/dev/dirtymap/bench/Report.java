@@ -29,12 +29,14 @@ final class Report {
         %s
         Each time is the median of the counted runs, and in brackets the quickest and the slowest: %d where one takes
         seconds, %d where it takes a moment, after runs that warm both sides and are not counted. Before anything is
-        counted, ours and the peer's list are compared, range by range.
+        counted, our NDJSON and the peer's list are compared by number, bytes and a hash of all ranges; of totals, the
+                dirty bytes. Text, CSV and CBOR are only timed, and so are the counted runs.
 
         %s
         ## What was run
 
-        The service is the packaged jar with 64 MiB of heap, in a process of its own; its memory is that process's.
+        The service is the packaged jar with 64 MiB of heap, in a process of its own; its memory is that process's,
+                and its peak the highest during the counted runs.
 
         ```sh
         java -Xmx64m -jar target/dirtymap.jar --dirtymap.root=disks
@@ -60,7 +62,7 @@ final class Report {
           for 40 ms together at most, then let go for as long, unless the readers leave it alone for four times as
           long as they hold it. Requests for whole lists are therefore 150 ms apart (20 ms for the union),
           and pages 4 ms; 64 clients of one disk wait for each other's pauses, and their p99 shows it.
-        - Merges are made on fresh copies of one disk, and compared bit by bit afterwards.
+        - Merges are made on fresh copies of one disk, and the last pair is compared afterwards.
         - A service sends one stream at once for each 2 MiB of its heap: of 1,000 slow clients the others are told 503 at
           once, and stay connected.
         - Clients and the service share the cores.
