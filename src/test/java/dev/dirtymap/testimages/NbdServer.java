@@ -44,6 +44,11 @@ public final class NbdServer implements AutoCloseable {
         }
     }
 
+    /// Where clients find it.
+    public String uri() {
+        return "nbd+unix:///?socket=" + place.socket();
+    }
+
     /// Ends it with SIGTERM, which stores all bitmaps, and waits until it is gone.
     @Override
     public void close() {
