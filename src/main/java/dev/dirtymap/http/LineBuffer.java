@@ -8,6 +8,7 @@ import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /// Text on its way to a client, in pieces of 16 KiB. Numbers and constant text are written some bytes at a
 /// time, without a string between: there may be millions of lines. What is written may be longer than what is
@@ -63,6 +64,30 @@ final class LineBuffer {
 
         static Constant of(String text) {
             return new Constant(text.getBytes(StandardCharsets.US_ASCII));
+        }
+    }
+
+    /// The rest of a line, from its length on. In long lists many extents are of one length, that of a granule.
+    static final class Rest {
+
+        private final String format;
+        private long length = -1;
+        private @Nullable Constant text;
+
+        /// @param format has one `%d` for the length
+        Rest(String format) {
+            this.format = format;
+        }
+
+        /// The text, if the line before had the same length; else null.
+        @Nullable Constant ifAgain(long lineLength) {
+            if (lineLength != length) {
+                length = lineLength;
+                text = null;
+            } else if (text == null) {
+                text = Constant.of(format.formatted(length));
+            }
+            return text;
         }
     }
 

@@ -3,6 +3,7 @@ package dev.dirtymap.http;
 import dev.dirtymap.http.ExtentPage.ExtentBody;
 import dev.dirtymap.http.LineBuffer.Allocations;
 import dev.dirtymap.http.LineBuffer.Constant;
+import dev.dirtymap.http.LineBuffer.Rest;
 import dev.dirtymap.qcow2.Allocation;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -24,6 +25,7 @@ final class LineWriter extends ExtentWriter {
     private final LineBuffer lines;
     private final boolean csv;
     private final char separator;
+    private final Rest rest;
     private final Columns columns;
 
     /// What a line has beyond offset and length.
@@ -46,6 +48,7 @@ final class LineWriter extends ExtentWriter {
         this.lines = new LineBuffer(out);
         this.csv = csv;
         this.separator = csv ? ',' : ' ';
+        this.rest = new Rest(separator + "%d\n");
         this.columns = columns;
     }
 
@@ -60,13 +63,20 @@ final class LineWriter extends ExtentWriter {
     void extent(ExtentBody extent) throws IOException {
         lines.makeRoom();
         lines.put(extent.offset());
+        Allocation allocation = extent.allocation();
+        if (allocation == null && extent.dirty() == null) {
+            Constant again = rest.ifAgain(extent.length());
+            if (again != null) {
+                lines.put(again);
+                return;
+            }
+        }
         lines.put(separator);
         lines.put(extent.length());
         if (extent.dirty() != null) {
             lines.put(separator);
             lines.put(extent.dirty() ? DIRTY : CLEAN);
         }
-        Allocation allocation = extent.allocation();
         if (allocation != null) {
             putMap(extent, allocation);
         }

@@ -3,6 +3,7 @@ package dev.dirtymap.http;
 import dev.dirtymap.http.ExtentPage.ExtentBody;
 import dev.dirtymap.http.LineBuffer.Allocations;
 import dev.dirtymap.http.LineBuffer.Constant;
+import dev.dirtymap.http.LineBuffer.Rest;
 import dev.dirtymap.qcow2.Allocation;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -25,6 +26,7 @@ final class NdjsonWriter extends ExtentWriter {
     private static final Constant END = Constant.of("}\n");
 
     private final LineBuffer lines;
+    private final Rest rest = new Rest(",\"length\":%d}\n");
     private final JsonMapper mapper;
 
     NdjsonWriter(OutputStream out, JsonMapper mapper) {
@@ -48,12 +50,19 @@ final class NdjsonWriter extends ExtentWriter {
         lines.makeRoom();
         lines.put(OFFSET);
         lines.put(extent.offset());
+        Allocation allocation = extent.allocation();
+        if (allocation == null && extent.dirty() == null) {
+            Constant again = rest.ifAgain(extent.length());
+            if (again != null) {
+                lines.put(again);
+                return;
+            }
+        }
         lines.put(LENGTH);
         lines.put(extent.length());
         if (extent.dirty() != null) {
             lines.put(extent.dirty() ? DIRTY : CLEAN);
         }
-        Allocation allocation = extent.allocation();
         if (allocation != null) {
             putMap(extent, allocation);
         }

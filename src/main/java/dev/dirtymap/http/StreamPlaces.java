@@ -22,6 +22,9 @@ class StreamPlaces {
     /// Large pieces are quicker for bitmaps of many megabytes, and most of what a stream holds.
     private static final int ONE_LARGE_IN = 8;
 
+    /// Whoever waits has the buffers of a connection already.
+    private static final int ONE_WAITING_IN = 8;
+
     private static final long WAIT_MILLIS = 1000;
     static final long LEAST_BYTES_A_SECOND = 16 << 10;
 
@@ -60,7 +63,7 @@ class StreamPlaces {
     Place take() {
         if (!places.tryAcquire()) {
             shortSince = System.nanoTime();
-            if (!awaitPlace()) {
+            if (places.getQueueLength() >= count / ONE_WAITING_IN || !awaitPlace()) {
                 throw new ProblemException(
                         ProblemType.OVERLOADED,
                         "%d streams are being sent already".formatted(count));

@@ -96,8 +96,7 @@ class BrokenStreamTest {
         ImageBytes bytes = new ImageBytes(file);
         switch (how) {
             case BITMAP_ADDED ->
-                    retried(() ->
-                            new QemuImg(folder).bitmapAdd(LongList.FILE, "b", 65536, true));
+                    retried(() -> new QemuImg(folder).bitmapAdd(LongList.FILE, "b", 65536, true));
             case WRITTEN_BY_QEMU -> retried(() -> QemuIo.run(file, "write -P 7 900G 64k"));
             case REPLACED_BY_ANOTHER ->
                     Files.move(folder.resolve("other"), file, StandardCopyOption.ATOMIC_MOVE);
