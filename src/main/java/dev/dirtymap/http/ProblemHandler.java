@@ -1,6 +1,5 @@
 package dev.dirtymap.http;
 
-import dev.dirtymap.http.ProblemException.ParameterError;
 import dev.dirtymap.images.BackingUnavailableException;
 import dev.dirtymap.images.BitmapContent.LockLostException;
 import dev.dirtymap.images.BitmapNotFoundException;
@@ -32,7 +31,6 @@ import org.springframework.http.HttpMethod;
 import org.springframework.http.MediaType;
 import org.springframework.http.ResponseEntity;
 import org.springframework.http.converter.HttpMessageNotReadableException;
-import org.springframework.validation.BindException;
 import org.springframework.web.ErrorResponse;
 import org.springframework.web.HttpMediaTypeNotAcceptableException;
 import org.springframework.web.HttpMediaTypeNotSupportedException;
@@ -121,7 +119,6 @@ class ProblemHandler {
             case ImageLockedException e -> locked(e, request, headers);
             case LockLostException e -> locked(e.locked(), request, headers);
             case BitmapUnusableException e -> unusable(e, request);
-            case BindException e -> refused(invalid(e), request);
             case InvalidParameterException _ ->
                     refused(
                             ProblemException.invalid(
@@ -222,19 +219,6 @@ class ProblemHandler {
     private static boolean isRead(HttpServletRequest request) {
         return HttpMethod.GET.matches(request.getMethod())
                 || HttpMethod.HEAD.matches(request.getMethod());
-    }
-
-    private static ProblemException invalid(BindException e) {
-        return ProblemException.invalid(
-                e.getFieldErrors().stream()
-                        .map(field ->
-                                new ParameterError(
-                                        field.getField(),
-                                        "%s, but was '%s'"
-                                                .formatted(
-                                                        field.getDefaultMessage(),
-                                                        field.getRejectedValue())))
-                        .toList());
     }
 
     private static Problem refused(ProblemException e, HttpServletRequest request) {
