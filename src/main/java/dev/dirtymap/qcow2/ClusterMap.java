@@ -15,29 +15,28 @@ final class ClusterMap {
     private static final long OFFSET = 0x00fffffffffffe00L;
     private static final long ZERO = 1;
     private static final int L1_PIECE = 16 << 10;
-    private static final int L2_SLICE = 64 << 10;
+    static final int L2_SLICE = 64 << 10;
 
     /// What an entry, or a subcluster of it, says. Those that have a place in the file come with one.
     private enum Kind {
-        UNALLOCATED(Allocation.UNALLOCATED, false),
-        UNALLOCATED_WITH_ROOM(Allocation.UNALLOCATED, true),
-        ZERO(Allocation.ZERO, false),
-        ZERO_WITH_ROOM(Allocation.ZERO, true),
-        DATA(Allocation.DATA, true),
-        COMPRESSED(Allocation.DATA, false);
+        UNALLOCATED(MapRun.UNALLOCATED, false),
+        UNALLOCATED_WITH_ROOM(MapRun.UNALLOCATED, true),
+        ZERO(MapRun.ZERO, false),
+        ZERO_WITH_ROOM(MapRun.ZERO, true),
+        DATA(MapRun.DATA, true),
+        COMPRESSED(MapRun.DATA | MapRun.COMPRESSED, false);
 
-        private final Allocation allocation;
+        private final int origin;
         private final boolean placed;
 
-        Kind(Allocation allocation, boolean placed) {
-            this.allocation = allocation;
+        Kind(int origin, boolean placed) {
+            this.origin = origin;
             this.placed = placed;
         }
     }
 
     private final Header header;
-    private final TableReader l1;
-    private final TableReader l2;
+    private final TableReader tables;
     private final int clusterBits;
     private final int clusterSize;
     private final int entryBits;
@@ -49,13 +48,14 @@ final class ClusterMap {
     private final boolean encrypted;
     private long l1Start;
     private long l1End;
-    private ByteBuffer l1Bytes = ByteBuffer.allocate(0);
+    private long[] l1Entries = {};
     private long l2Start;
     private long l2End;
-    private ByteBuffer l2Bytes = ByteBuffer.allocate(0);
+    private long[] l2Entries = {};
     private long tablesRead;
 
-    ClusterMap(ImageFile file, Header header) throws IOException {
+    /// @param buffer of [#L2_SLICE], in use only during a call
+    ClusterMap(ImageFile file, Header header, byte[] buffer) throws IOException {
         this.header = header;
         this.clusterBits = header.clusterBits();
         this.clusterSize = header.clusterSize();
@@ -66,8 +66,7 @@ final class ClusterMap {
         this.l1Shift = 2 * clusterBits - entryBits;
         this.sliceBytes = Math.min(clusterSize, L2_SLICE);
         this.size = header.virtualSize();
-        this.l1 = new TableReader(file, L1_PIECE);
-        this.l2 = new TableReader(file, L2_SLICE);
+        this.tables = new TableReader(file, buffer);
     }
 
     /// How many slices of L2 tables and pieces of the L1 table were read so far.
@@ -75,23 +74,17 @@ final class ClusterMap {
         return tablesRead;
     }
 
-    /// Whether [#find] needs to read nothing.
-    boolean holds(long offset) {
-        long index = offset >>> l1Shift;
-        if (index < l1Start || index >= l1End) {
-            return false;
-        }
-        long l2Offset = l1Bytes.getLong((int) (index - l1Start) * Long.BYTES) & OFFSET;
-        int inTable = (int) (offset >>> clusterBits << entryBits) & (clusterSize - 1);
-        return isEmpty(l2Offset) || holdsSlice(l2Offset + (inTable & -sliceBytes));
-    }
-
     /// What is at a guest offset, and how far that goes on at least.
     ///
     /// @param offset less than the virtual size
+    /// @param mayRead whether the file may be touched
+    /// @return false if it has to be, and may not; then the run is as it was
     /// @throws FormatException where QEMU finds the tables corrupt and gives up
-    void find(long offset, MapRun run) throws IOException {
+    boolean find(long offset, boolean mayRead, MapRun run) throws IOException {
         long index = offset >>> l1Shift;
+        if (!mayRead && !holdsL1(index)) {
+            return false;
+        }
         long l2Offset = l1Entry(index) & OFFSET;
         if (isEmpty(l2Offset)) {
             long next = index + 1;
@@ -99,8 +92,8 @@ final class ClusterMap {
                 next++;
             }
             long end = next > (size - 1) >>> l1Shift ? size : next << l1Shift;
-            run.set(offset, end, Allocation.UNALLOCATED, MapRun.NOWHERE);
-            return;
+            run.set(offset, end, MapRun.UNALLOCATED, MapRun.NOWHERE);
+            return true;
         }
         if ((l2Offset & (clusterSize - 1)) != 0) {
             throw Violation.ofHex(
@@ -111,31 +104,56 @@ final class ClusterMap {
         }
         int inTable = (int) (offset >>> clusterBits << entryBits) & (clusterSize - 1);
         int inSlice = inTable & (sliceBytes - 1);
-        loadL2(l2Offset + (inTable - inSlice));
-        int at = (int) (l2Offset + inTable - l2Start);
-        int sliceEnd = at - inSlice + sliceBytes;
+        long slice = l2Offset + (inTable - inSlice);
+        if (!holdsSlice(slice)) {
+            if (!mayRead) {
+                return false;
+            }
+            loadL2(slice);
+        }
+        int at = (int) (l2Offset + inTable - l2Start) / Long.BYTES;
+        int sliceEnd = at + (sliceBytes - inSlice) / Long.BYTES;
         if (extended) {
             findSubclusters(offset, at, sliceEnd, run);
         } else {
             findClusters(offset, at, sliceEnd, run);
         }
+        return true;
     }
 
     /// An entry that is 0, or whose table lies where the file reads as zeros.
     private boolean isEmpty(long l2Offset) {
-        return l2Offset == 0 || (l2Offset >= l2.fileSize() && (l2Offset & (clusterSize - 1)) == 0);
+        return l2Offset == 0
+                || (l2Offset >= tables.fileSize() && (l2Offset & (clusterSize - 1)) == 0);
+    }
+
+    private boolean holdsL1(long index) {
+        return index >= l1Start && index < l1End;
     }
 
     private long l1Entry(long index) throws IOException {
-        if (index < l1Start || index >= l1End) {
+        if (!holdsL1(index)) {
             int count = (int) Math.min(L1_PIECE / Long.BYTES, header.l1Size() - index);
             l1End = l1Start;
-            l1Bytes = l1.read(header.l1TableOffset() + index * Long.BYTES, count * Long.BYTES);
+            l1Entries =
+                    entries(
+                            tables.read(
+                                    header.l1TableOffset() + index * Long.BYTES,
+                                    count * Long.BYTES),
+                            l1Entries);
             l1Start = index;
             l1End = index + count;
             tablesRead++;
         }
-        return l1Bytes.getLong((int) (index - l1Start) * Long.BYTES);
+        return l1Entries[(int) (index - l1Start)];
+    }
+
+    /// The bytes as numbers, in the array that is given if they fit.
+    private static long[] entries(ByteBuffer bytes, long[] reused) {
+        int count = bytes.remaining() / Long.BYTES;
+        long[] entries = reused.length >= count ? reused : new long[count];
+        bytes.asLongBuffer().get(entries, 0, count);
+        return entries;
     }
 
     private boolean holdsSlice(long sliceOffset) {
@@ -143,13 +161,10 @@ final class ClusterMap {
     }
 
     private void loadL2(long sliceOffset) throws IOException {
-        if (holdsSlice(sliceOffset)) {
-            return;
-        }
         // Tables of small clusters are read several at once where they lie next to each other.
-        int count = sliceOffset == l2End ? l2.capacity() : sliceBytes;
+        int count = sliceOffset == l2End ? tables.capacity() : sliceBytes;
         l2End = l2Start;
-        l2Bytes = l2.read(sliceOffset, count);
+        l2Entries = entries(tables.read(sliceOffset, count), l2Entries);
         l2Start = sliceOffset;
         l2End = sliceOffset + count;
         tablesRead++;
@@ -157,39 +172,37 @@ final class ClusterMap {
 
     private void findClusters(long offset, int first, int sliceEnd, MapRun run)
             throws FormatException {
-        long entry = l2Bytes.getLong(first);
+        long entry = l2Entries[first];
         Kind kind = kind(entry);
         long hostOffset = hostOffset(kind, entry, offset, first);
-        int at = first + Long.BYTES;
+        int at = first + 1;
         switch (kind) {
             case UNALLOCATED, UNALLOCATED_WITH_ROOM -> {
-                while (at < sliceEnd && isUnallocated(l2Bytes.getLong(at))) {
-                    at += Long.BYTES;
+                while (at < sliceEnd && isUnallocated(l2Entries[at])) {
+                    at++;
                 }
             }
             case ZERO -> {
                 while (at < sliceEnd
-                        && (l2Bytes.getLong(at) & (GuestTables.COMPRESSED | OFFSET | ZERO))
-                                == ZERO) {
-                    at += Long.BYTES;
+                        && (l2Entries[at] & (GuestTables.COMPRESSED | OFFSET | ZERO)) == ZERO) {
+                    at++;
                 }
             }
             case DATA, ZERO_WITH_ROOM -> {
                 long expected = (entry & (OFFSET | ZERO)) + clusterSize;
                 while (at < sliceEnd
-                        && (l2Bytes.getLong(at) & (GuestTables.COMPRESSED | OFFSET | ZERO))
-                                == expected) {
+                        && (l2Entries[at] & (GuestTables.COMPRESSED | OFFSET | ZERO)) == expected) {
                     expected += clusterSize;
-                    at += Long.BYTES;
+                    at++;
                 }
             }
             case COMPRESSED -> {
-                while (at < sliceEnd && (l2Bytes.getLong(at) & GuestTables.COMPRESSED) != 0) {
-                    at += Long.BYTES;
+                while (at < sliceEnd && (l2Entries[at] & GuestTables.COMPRESSED) != 0) {
+                    at++;
                 }
             }
         }
-        long end = ((offset >>> clusterBits) + ((at - first) >>> 3)) << clusterBits;
+        long end = ((offset >>> clusterBits) + at - first) << clusterBits;
         set(run, offset, end, kind, hostOffset);
     }
 
@@ -198,7 +211,7 @@ final class ClusterMap {
             throws FormatException {
         int subclusterBits = clusterBits - 5;
         int subcluster = (int) (offset >>> subclusterBits) & 31;
-        long entry = l2Bytes.getLong(first);
+        long entry = l2Entries[first];
         Kind kind = kind(entry, first, subcluster);
         long hostOffset = hostOffset(kind, entry, offset, first);
         long end = offset >>> clusterBits << clusterBits;
@@ -206,18 +219,18 @@ final class ClusterMap {
         int at = first;
         int from = subcluster;
         while (true) {
-            int to = endOfKind(kind, l2Bytes.getLong(at + Long.BYTES), from);
+            int to = endOfKind(kind, l2Entries[at + 1], from);
             if (to < 32) {
                 end += (long) to << subclusterBits;
                 break;
             }
             end += clusterSize;
-            at += 2 * Long.BYTES;
+            at += 2;
             from = 0;
             expected += clusterSize;
             if (at >= sliceEnd
-                    || kind(l2Bytes.getLong(at), at, 0) != kind
-                    || (kind.placed && (l2Bytes.getLong(at) & OFFSET) != expected)) {
+                    || kind(l2Entries[at], at, 0) != kind
+                    || (kind.placed && (l2Entries[at] & OFFSET) != expected)) {
                 break;
             }
         }
@@ -225,12 +238,7 @@ final class ClusterMap {
     }
 
     private void set(MapRun run, long offset, long end, Kind kind, long hostOffset) {
-        run.set(
-                offset,
-                Math.min(end, size),
-                kind.allocation,
-                encrypted ? MapRun.NOWHERE : hostOffset);
-        run.compressed = kind == Kind.COMPRESSED;
+        run.set(offset, Math.min(end, size), kind.origin, encrypted ? MapRun.NOWHERE : hostOffset);
     }
 
     private boolean isUnallocated(long entry) {
@@ -252,21 +260,22 @@ final class ClusterMap {
         if ((entry & GuestTables.COMPRESSED) != 0) {
             return Kind.COMPRESSED;
         }
-        long subclusters = l2Bytes.getLong(at + Long.BYTES);
+        long subclusters = l2Entries[at + 1];
         boolean zero = (subclusters >>> (32 + subcluster) & 1) != 0;
         // Bit 0 of the entry has no meaning here.
         if (isUnallocated(entry & ~ZERO)) {
             if ((int) subclusters != 0) {
                 throw Violation.ofHex(
                                 Rule.SUBCLUSTERS_UNALLOCATED,
-                                l2Start + at + Long.BYTES,
+                                l2Start + (at + 1L) * Long.BYTES,
                                 subclusters)
                         .asException();
             }
             return zero ? Kind.ZERO : Kind.UNALLOCATED;
         }
         if ((subclusters >>> 32 & subclusters) != 0) {
-            throw Violation.ofHex(Rule.SUBCLUSTERS_BOTH, l2Start + at + Long.BYTES, subclusters)
+            throw Violation.ofHex(
+                            Rule.SUBCLUSTERS_BOTH, l2Start + (at + 1L) * Long.BYTES, subclusters)
                     .asException();
         }
         if (zero) {
@@ -290,7 +299,7 @@ final class ClusterMap {
 
     /// Where the guest offset is in the file, after the checks that QEMU makes of the first entry of a run.
     private long hostOffset(Kind kind, long entry, long offset, int at) throws FormatException {
-        if (header.version() == 2 && kind.allocation == Allocation.ZERO) {
+        if (header.version() == 2 && (kind.origin & MapRun.ZEROS) != 0) {
             throw broken(Rule.ZERO_CLUSTER_IN_VERSION_2, entry, at);
         }
         if (kind == Kind.COMPRESSED && dataFile) {
@@ -311,6 +320,6 @@ final class ClusterMap {
     }
 
     private FormatException broken(Rule rule, long entry, int at) {
-        return Violation.ofHex(rule, l2Start + at, entry).asException();
+        return Violation.ofHex(rule, l2Start + (long) at * Long.BYTES, entry).asException();
     }
 }

@@ -29,6 +29,11 @@ final class HostHoles {
         return offset >= start && offset < last.end();
     }
 
+    /// Whether the last answer says of all these bytes that they are data.
+    boolean isData(long offset, long length) {
+        return holds(offset) && !last.hole() && length <= last.end() - offset;
+    }
+
     Stretch at(long offset) throws IOException {
         if (!holds(offset)) {
             last = ask(offset);

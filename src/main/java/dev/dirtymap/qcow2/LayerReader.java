@@ -10,9 +10,10 @@ abstract sealed class LayerReader {
 
     final MapRun run = new MapRun();
 
-    static LayerReader of(MapLayer layer) throws IOException {
+    /// @param buffer of [ClusterMap#L2_SLICE], in use only during a call
+    static LayerReader of(MapLayer layer, byte[] buffer) throws IOException {
         return switch (layer) {
-            case MapLayer.Qcow2 qcow2 -> new OfQcow2(qcow2);
+            case MapLayer.Qcow2 qcow2 -> new OfQcow2(qcow2, buffer);
             case MapLayer.Raw raw -> new OfRaw(raw.file());
         };
     }
@@ -55,7 +56,7 @@ abstract sealed class LayerReader {
             run.set(
                     offset,
                     Math.min(stretch.end(), holes.size()),
-                    stretch.hole() ? Allocation.ZERO : Allocation.DATA,
+                    stretch.hole() ? MapRun.ZERO : MapRun.DATA,
                     offset);
             return true;
         }
@@ -83,15 +84,18 @@ abstract sealed class LayerReader {
         private final MapLayer.Qcow2 layer;
         private final ClusterMap clusters;
         private final HostHoles holes;
+
+        /// What the tables say where [#run] ends at a hole of the file, or where a hole does.
         private final MapRun found = new MapRun();
+
         private @Nullable SparseCheck check;
         private boolean dense;
         private boolean sparse;
         private long asked;
 
-        OfQcow2(MapLayer.Qcow2 layer) throws IOException {
+        OfQcow2(MapLayer.Qcow2 layer, byte[] buffer) throws IOException {
             this.layer = layer;
-            this.clusters = new ClusterMap(layer.file(), layer.image().header());
+            this.clusters = new ClusterMap(layer.file(), layer.image().header(), buffer);
             this.holes = new HostHoles(layer.dataFile());
         }
 
@@ -101,15 +105,27 @@ abstract sealed class LayerReader {
                 return true;
             }
             if (!found.holds(offset)) {
-                if (!mayRead && !clusters.holds(offset)) {
+                if (!clusters.find(offset, mayRead, run)) {
                     return false;
                 }
-                clusters.find(offset, found);
+                if (dense || run.origin != MapRun.DATA || run.hostOffset < 0) {
+                    return true;
+                }
+                if (holes.isData(run.hostOffset, run.end - offset)) {
+                    return true;
+                }
+                found.copy(run);
+                run.set(offset, offset, MapRun.UNALLOCATED, MapRun.NOWHERE);
             }
+            return findHole(offset, mayRead);
+        }
+
+        /// Splits what the tables say where holes of the file begin and end.
+        private boolean findHole(long offset, boolean mayRead) throws IOException {
+            long hostOffset = found.hostOffset(offset);
             long end = found.end;
-            boolean hole = false;
-            if (!dense && found.allocation == Allocation.DATA && found.hostOffset >= 0) {
-                long hostOffset = found.hostOffset(offset);
+            int zeros = 0;
+            if (!dense) {
                 if (!mayRead && !holes.holds(hostOffset)) {
                     return false;
                 }
@@ -118,13 +134,11 @@ abstract sealed class LayerReader {
                     return false;
                 }
                 if (!dense) {
-                    hole = stretch.hole();
                     end = offset + Math.min(end - offset, stretch.end() - hostOffset);
+                    zeros = stretch.hole() ? MapRun.ZEROS : 0;
                 }
             }
-            run.set(offset, end, found.allocation, found.hostOffset(offset));
-            run.zero |= hole;
-            run.compressed = found.compressed;
+            run.set(offset, end, found.origin | zeros, hostOffset);
             return true;
         }
 

@@ -5,9 +5,8 @@ public final class MapPiece {
 
     private final long[] starts;
     private final long[] hostOffsets;
-    private final Allocation[] allocations;
 
-    /// Depth, and whether zero (bit 1) and compressed (bit 0).
+    /// Depth, and below it the origin of a [MapRun].
     private final int[] origins;
 
     private int count;
@@ -19,7 +18,6 @@ public final class MapPiece {
     public MapPiece(int capacity) {
         this.starts = new long[capacity];
         this.hostOffsets = new long[capacity];
-        this.allocations = new Allocation[capacity];
         this.origins = new int[capacity];
     }
 
@@ -46,10 +44,10 @@ public final class MapPiece {
         return new MapExtent(
                 from,
                 to - from,
-                origin >>> 2,
-                allocations[index],
-                (origin & 2) != 0,
-                (origin & 1) != 0,
+                origin >>> MapRun.ORIGIN_BITS,
+                MapRun.allocation(origin),
+                (origin & MapRun.ZEROS) != 0,
+                (origin & MapRun.COMPRESSED) != 0,
                 hostOffsets[index]);
     }
 
@@ -72,12 +70,12 @@ public final class MapPiece {
     ///
     /// @return false if there is no room
     boolean add(long to, int depth, MapRun run, boolean zero) {
-        int origin = depth << 2 | (zero ? 2 : 0) | (run.compressed ? 1 : 0);
+        int origin =
+                depth << MapRun.ORIGIN_BITS
+                        | (run.origin & ~MapRun.ZEROS)
+                        | (zero ? MapRun.ZEROS : 0);
         long hostOffset = run.hostOffset(end);
-        if (count > 0
-                && origins[count - 1] == origin
-                && allocations[count - 1] == run.allocation
-                && continuesAt(hostOffset)) {
+        if (count > 0 && origins[count - 1] == origin && continuesAt(hostOffset)) {
             end = to;
             return true;
         }
@@ -86,7 +84,6 @@ public final class MapPiece {
         }
         starts[count] = end;
         hostOffsets[count] = hostOffset;
-        allocations[count] = run.allocation;
         origins[count++] = origin;
         end = to;
         return true;

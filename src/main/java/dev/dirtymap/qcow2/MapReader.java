@@ -29,8 +29,9 @@ public final class MapReader {
 
     private MapReader(List<MapLayer> layers, boolean chain) throws IOException {
         this.layers = new LayerReader[layers.size()];
+        byte[] buffer = new byte[ClusterMap.L2_SLICE];
         for (int i = 0; i < this.layers.length; i++) {
-            this.layers[i] = LayerReader.of(layers.get(i));
+            this.layers[i] = LayerReader.of(layers.get(i), buffer);
         }
         this.chain = chain;
     }
@@ -111,8 +112,8 @@ public final class MapReader {
                 return false;
             }
             limit = Math.min(limit, layer.run.end);
-            zero = layer.run.zero;
-            if (layer.run.allocation != Allocation.UNALLOCATED) {
+            zero = (layer.run.origin & MapRun.ZEROS) != 0;
+            if (layer.run.origin != MapRun.UNALLOCATED) {
                 return true;
             }
             if (depth == layers.length - 1) {

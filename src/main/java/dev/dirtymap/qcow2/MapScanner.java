@@ -43,22 +43,21 @@ public final class MapScanner {
     ///
     /// @return null after the last
     public @Nullable MapExtent next() throws IOException {
-        MapExtent current = pending;
+        MapExtent current = pending == null ? nextOfPieces() : pending;
         pending = null;
-        while (true) {
+        // Within a piece runs are maximal: only its last can go on in the next.
+        while (current != null && index == piece.count()) {
             MapExtent following = nextOfPieces();
             if (following == null) {
-                return current;
+                break;
             }
-            if (current == null) {
-                current = following;
-            } else if (continues(current, following)) {
-                current = joined(current, following);
-            } else {
+            if (!continues(current, following)) {
                 pending = following;
-                return current;
+                break;
             }
+            current = joined(current, following);
         }
+        return current;
     }
 
     private @Nullable MapExtent nextOfPieces() throws IOException {

@@ -20,10 +20,19 @@ final class TableReader {
     }
 
     TableReader(ImageFile file, int capacity, Budget budget) throws IOException {
+        this(file, new byte[capacity], budget);
+    }
+
+    /// @param buffer may be shared by readers, one of which is read and worked through at a time
+    TableReader(ImageFile file, byte[] buffer) throws IOException {
+        this(file, buffer, new Budget(Long.MAX_VALUE));
+    }
+
+    private TableReader(ImageFile file, byte[] buffer, Budget budget) throws IOException {
         this.budget = budget;
         this.file = file;
         this.fileSize = file.size();
-        this.bytes = new byte[capacity];
+        this.bytes = buffer;
     }
 
     /// How many bytes of tables may still be read, by all readers that share it.
