@@ -31,9 +31,7 @@ import org.jspecify.annotations.Nullable;
 /// | sync | so that what is answered lasts, and what was left may be reused | |
 /// | [#finish] 1 | the second switch, where the header needs one | a header longer than usual |
 /// | sync | as above | |
-/// | 2 | refcounts of what was left become 0 | some clusters are leaked |
-/// | sync | so that nothing is discarded that still counts as used | |
-/// | 3 | discards | |
+/// | 2 | refcounts of what was left become 0, and it is discarded: nobody reads it, so no sync is waited for | some clusters are leaked |
 public final class Commit {
 
     private static final int PIECE = 64 << 10;
@@ -171,7 +169,6 @@ public final class Commit {
         if (freed.isEmpty()) {
             return;
         }
-        file.sync();
         for (Run run : freed) {
             file.discard(run.first() << header.clusterBits(), run.count() << header.clusterBits());
         }

@@ -30,7 +30,7 @@ public final class Benchmark {
             var bitmaps = new BitmapCases(bench);
             var sets = new SetCases(bench);
             var maps = new MapCases(bench);
-            var plots = new PlotCases(bench);
+            var plots = new PlotCases(bench, bitmaps);
             part("disks", bitmaps::create);
             part("lists", bitmaps::list);
             part("64 TiB", bitmaps::wide);

@@ -34,7 +34,8 @@ final class MapCases {
                 theirs);
         bench.add(
                 Row.against(
-                        "map of 1 TiB with %,d extents of data, NDJSON".formatted(listed.ranges()),
+                        "map of 1 TiB with %,d extents of data and as many of none, NDJSON"
+                                .formatted(listed.ranges()),
                         "≥ 10×",
                         ours,
                         "`qemu-img map --output=json`",

@@ -21,10 +21,12 @@ final class PlotCases {
     private static final List<Integer> SIZES = List.of(30, 34, 38, 40, 42, 44, 46);
 
     private final Bench bench;
+    private final BitmapCases bitmaps;
     private final StringBuilder table = new StringBuilder();
 
-    PlotCases(Bench bench) {
+    PlotCases(Bench bench, BitmapCases bitmaps) {
         this.bench = bench;
+        this.bitmaps = bitmaps;
     }
 
     /// The disks with few extents, of all sizes.
@@ -62,23 +64,16 @@ final class PlotCases {
         table.append("| disk | extents | ours | `nbdinfo --json --map` | ratio |%n".formatted());
         table.append("|---|--:|--:|--:|--:|%n".formatted());
         for (long extents : extents()) {
-            measure(
-                    "extents" + extents,
-                    bench.tebibytes(1),
-                    extents,
-                    bench.shortRuns(),
-                    true,
-                    ours,
-                    theirs);
+            Measured both = measured("extents" + extents);
+            ours.add(new Point(extents, both.ours));
+            theirs.add(new Point(extents, both.theirs));
+            tell(bench.tebibytes(1), extents, both);
         }
-        measure(
-                BitmapCases.HALF,
-                bench.tebibytes(1),
-                bench.granules() / 2,
-                bench.longRuns(),
-                true,
-                ours,
-                theirs);
+        Measured most = new Measured(bitmaps.ours(), bitmaps.theirs());
+        long extents = bench.granules() / 2;
+        ours.add(new Point(extents, most.ours));
+        theirs.add(new Point(extents, most.theirs));
+        tell(bench.tebibytes(1), extents, most);
         plot.line(OURS, ours);
         plot.line(PEER, theirs);
         Files.writeString(folder.resolve("benchmarks-extents.svg"), plot.svg());
@@ -94,43 +89,39 @@ final class PlotCases {
         List<Point> theirs = new ArrayList<>();
         for (int i = 0; i < SIZES.size(); i++) {
             long size = 1L << SIZES.get(i);
-            measure(sizes().get(i), size, FEW, bench.shortRuns(), false, ours, theirs);
+            Measured both = measured(sizes().get(i));
+            ours.add(new Point(size, both.ours));
+            theirs.add(new Point(size, both.theirs));
+            tell(size, FEW, both);
         }
         plot.line(OURS, ours);
         plot.line(PEER, theirs);
         Files.writeString(folder.resolve("benchmarks-size.svg"), plot.svg());
     }
 
-    private void measure(
-            String disk,
-            long size,
-            long extents,
-            int runs,
-            boolean overExtents,
-            List<Point> ours,
-            List<Point> theirs)
-            throws IOException, InterruptedException {
-        Runs our = new Runs();
-        Runs their = new Runs();
+    private record Measured(Runs ours, Runs theirs) {}
+
+    private Measured measured(String disk) throws IOException, InterruptedException {
+        Runs ours = new Runs();
+        Runs theirs = new Runs();
         String url = bench.url(Bench.extents(disk));
         try (Peer peer = new Peer(bench, disk)) {
-            if (!disk.equals(BitmapCases.HALF)) {
-                bench.requireSame(disk, peer);
-            }
+            bench.requireSame(disk, peer);
             pausedGet(url);
-            bench.alternate(runs, () -> pausedGet(url), our, peer::map, their);
+            bench.alternate(bench.shortRuns(), () -> pausedGet(url), ours, peer::map, theirs);
         }
-        double x = (double) (overExtents ? extents : size);
-        ours.add(new Point(x, our));
-        theirs.add(new Point(x, their));
+        return new Measured(ours, theirs);
+    }
+
+    private void tell(long size, long extents, Measured both) {
         table.append(
                 "| %s | %,d | %s | %s | %s |%n"
                         .formatted(
                                 size((double) size),
                                 extents,
-                                our,
-                                their,
-                                Row.times(our.timesFasterThan(their))));
+                                both.ours,
+                                both.theirs,
+                                Row.times(both.ours.timesFasterThan(both.theirs))));
     }
 
     private static double pausedGet(String url) throws IOException, InterruptedException {
