@@ -12,14 +12,17 @@ import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
+import dev.dirtymap.images.Images;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Collection;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
-/// The arrows between packages and the names they may use: `http` → `images` → `qcow2`, `images` → `posix`.
+/// The arrows between packages and the names they may use: `http` → `access` → `images` → `qcow2`, `images` → `posix`,
+/// and `http` → `images`.
 class ArchitectureTest {
 
     private static final Path MAIN = Path.of("src/main/java");
@@ -62,6 +65,7 @@ class ArchitectureTest {
                 .dependOnClassesThat(
                         resideInAnyPackage(
                                 "dev.dirtymap.http",
+                                "dev.dirtymap.access",
                                 "org.springframework.web..",
                                 "org.springframework.http..",
                                 "tools.jackson..",
@@ -81,6 +85,49 @@ class ArchitectureTest {
                         resideInAnyPackage("dev.dirtymap.posix", "java.nio.channels..")
                                 .or(isOneOf("java.nio.file.Files", "java.io.File")))
                 .because("images are only reached through dev.dirtymap.images, which locks them")
+                .check(CLASSES);
+    }
+
+    @Test
+    void accessKnowsNamesAndNoContents() {
+        noClasses()
+                .that()
+                .resideInAPackage("dev.dirtymap.access")
+                .should()
+                .dependOnClassesThat(
+                        resideInAnyPackage(
+                                "dev.dirtymap.http", "dev.dirtymap.qcow2", "dev.dirtymap.posix"))
+                .because("who may come in is decided before anything is looked at")
+                .check(CLASSES);
+    }
+
+    @Test
+    void credentialsStayInAccess() {
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("dev.dirtymap.access")
+                .should()
+                .dependOnClassesThat(resideInAPackage("org.springframework.security.."))
+                .because("one package decides who calls and what he may do")
+                .check(CLASSES);
+    }
+
+    @Test
+    void everyChangeIsAudited() {
+        noClasses()
+                .that()
+                .resideInAPackage("dev.dirtymap.http")
+                .and()
+                .doNotHaveSimpleName("BitmapChanges")
+                .should()
+                .callMethod(
+                        Images.class,
+                        "change",
+                        Collection.class,
+                        Collection.class,
+                        Images.Operations.class,
+                        Images.Answer.class)
+                .because("BitmapChanges tells the audit log of each change")
                 .check(CLASSES);
     }
 

@@ -1,5 +1,6 @@
 package dev.dirtymap.http;
 
+import dev.dirtymap.access.AuditTrail;
 import dev.dirtymap.images.Id;
 import dev.dirtymap.images.ImageException;
 import dev.dirtymap.images.ImageRefusedException;
@@ -20,7 +21,10 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.springframework.http.ResponseEntity;
 import org.springframework.stereotype.Component;
 
@@ -30,6 +34,8 @@ class BitmapChanges {
 
     /// How long the answer to a transaction may count bits, while the images are still locked.
     private static final long MAX_NANOS = TimeUnit.SECONDS.toNanos(2);
+
+    private static final Logger LOG = LoggerFactory.getLogger(BitmapChanges.class);
 
     private final Images images;
 
@@ -44,6 +50,40 @@ class BitmapChanges {
                 throws ImageException, ChangeRefusedException, IOException;
     }
 
+    /// Makes a change, and tells the audit log of it: every change comes this way.
+    <T> T make(
+            Collection<Id> changed,
+            Collection<Id> sources,
+            Images.Operations operations,
+            Images.Answer<T> answer)
+            throws ImageException, IOException {
+        AuditTrail trail = AuditTrail.current();
+        trail.images(changed);
+        return images.change(
+                changed,
+                sources,
+                locked -> {
+                    note(locked, changed, trail::before);
+                    operations.on(locked);
+                },
+                locked -> {
+                    note(locked, changed, trail::after);
+                    return answer.from(locked);
+                });
+    }
+
+    private static void note(
+            LockedImages locked, Collection<Id> images, BiConsumer<Id, String> etags) {
+        for (Id image : images) {
+            try {
+                etags.accept(image, ImageBody.of(image, locked.view(image)).etag());
+            } catch (ImageException | IOException broken) {
+                // Has none: what is to be done may be just its repair.
+                LOG.debug("image {} has no ETag", image, broken);
+            }
+        }
+    }
+
     /// Changes one bitmap and shows it.
     ///
     /// @param sources images that are read from
@@ -56,7 +96,7 @@ class BitmapChanges {
             @Nullable String ifMatch,
             Change change)
             throws ImageException, IOException {
-        return images.change(
+        return make(
                 List.of(image),
                 sources,
                 locked -> {
@@ -72,8 +112,9 @@ class BitmapChanges {
     ResponseEntity<BitmapBody> create(
             Id image, Id name, Collection<Id> sources, Precondition precondition, Change change)
             throws ImageException, IOException {
+        AuditTrail.current().bitmaps(image, name.toString());
         URI location = URI.create("/v1/images/%s/bitmaps/%s".formatted(image, name));
-        return images.change(
+        return make(
                 List.of(image),
                 sources,
                 locked -> {

@@ -1,5 +1,6 @@
 package dev.dirtymap.http;
 
+import dev.dirtymap.access.AuditTrail;
 import dev.dirtymap.http.BitmapRequests.BitmapPatch;
 import dev.dirtymap.http.BitmapRequests.Clear;
 import dev.dirtymap.http.BitmapRequests.Copy;
@@ -9,7 +10,6 @@ import dev.dirtymap.http.BitmapRequests.NewBitmap;
 import dev.dirtymap.http.BitmapRequests.Source;
 import dev.dirtymap.images.Id;
 import dev.dirtymap.images.ImageException;
-import dev.dirtymap.images.Images;
 import dev.dirtymap.qcow2.BitmapState;
 import dev.dirtymap.qcow2.BitmapsDraft;
 import dev.dirtymap.qcow2.ChangeRefusedException;
@@ -51,11 +51,9 @@ class BitmapChangesController {
     private static final String OF_BITMAP =
             "An ETag of the bitmap, or several with commas, or *: the change is only made while it holds.";
 
-    private final Images images;
     private final BitmapChanges changes;
 
-    BitmapChangesController(Images images, BitmapChanges changes) {
-        this.images = images;
+    BitmapChangesController(BitmapChanges changes) {
         this.changes = changes;
     }
 
@@ -155,7 +153,7 @@ class BitmapChangesController {
             throws ImageException, IOException {
         Id imageId = Ids.parse("image", image);
         Id id = Ids.parse("bitmap", bitmap);
-        return images.change(
+        return changes.make(
                 List.of(imageId),
                 List.of(),
                 locked -> {
@@ -215,7 +213,7 @@ class BitmapChangesController {
                     "state", "must be given: the state of the bitmaps to delete, or ALL");
         }
         List<String> deleted = new ArrayList<>();
-        return images.change(
+        return changes.make(
                 List.of(id),
                 List.of(),
                 locked -> {
@@ -227,10 +225,12 @@ class BitmapChangesController {
                                     draft.deleteAll(doomed::takes)
                                             .forEach(name -> deleted.add(Id.of(name).toString())));
                 },
-                locked ->
-                        ResponseEntity.ok()
-                                .eTag(ImageBody.of(id, locked.view(id)).etag())
-                                .body(new Deleted(deleted)));
+                locked -> {
+                    AuditTrail.current().bitmaps(id, String.join(",", deleted));
+                    return ResponseEntity.ok()
+                            .eTag(ImageBody.of(id, locked.view(id)).etag())
+                            .body(new Deleted(deleted));
+                });
     }
 
     @PostMapping(path = "/{bitmap}/clear", consumes = JSON)

@@ -1,10 +1,10 @@
 package dev.dirtymap.http;
 
+import dev.dirtymap.access.Callers;
 import dev.dirtymap.http.JsonReader.Member;
 import dev.dirtymap.images.Id;
 import dev.dirtymap.images.ImageException;
 import dev.dirtymap.images.ImageView;
-import dev.dirtymap.images.Images;
 import dev.dirtymap.images.LockedImages;
 import dev.dirtymap.qcow2.ChangeRefusedException;
 import dev.dirtymap.qcow2.Repair;
@@ -31,10 +31,12 @@ import org.springframework.web.bind.annotation.RestController;
 @Tag(name = "Images")
 class CheckController {
 
-    private final Images images;
+    private final BitmapChanges changes;
+    private final Callers callers;
 
-    CheckController(Images images) {
-        this.images = images;
+    CheckController(BitmapChanges changes, Callers callers) {
+        this.changes = changes;
+        this.callers = callers;
     }
 
     /// What to repair.
@@ -120,8 +122,9 @@ class CheckController {
             throws ImageException, IOException {
         Id id = Ids.parse("image", image);
         CheckRequest request = body == null ? CheckRequest.NOTHING : body;
+        callers.require(request.changes() ? "repair" : "checkImage");
         List<RepairAction> actions = new ArrayList<>();
-        return images.change(
+        return changes.make(
                 request.changes() ? List.of(id) : List.of(),
                 request.changes() ? List.of() : List.of(id),
                 locked -> {

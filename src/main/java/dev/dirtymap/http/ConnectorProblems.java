@@ -60,6 +60,7 @@ final class ConnectorProblems {
             String path = request.getRequestURI();
             response.setContentType(MediaType.APPLICATION_PROBLEM_JSON_VALUE);
             response.setCharacterEncoding(StandardCharsets.UTF_8);
+            response.setHeader("X-Content-Type-Options", "nosniff");
             if (response.getHeader(RequestIdFilter.HEADER) == null) {
                 response.setHeader(
                         RequestIdFilter.HEADER,

@@ -27,6 +27,7 @@ import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.springdoc.core.customizers.OpenApiCustomizer;
+import org.springframework.http.HttpHeaders;
 
 /// Documents what each operation can answer. An answer is documented because an example of it exists, so
 /// that nothing is promised that no test has seen; only what takes a race or a failing disk is added by rule.
@@ -123,6 +124,11 @@ final class DocumentedAnswers implements OpenApiCustomizer {
                                 "string"))
                 .addHeaders(LOCATION, header("The path of what was made.", "string"))
                 .addHeaders(
+                        HttpHeaders.WWW_AUTHENTICATE,
+                        header(
+                                "That a bearer token is needed, and what is wrong with the one that came.",
+                                "string"))
+                .addHeaders(
                         RETRY_AFTER,
                         header("How many seconds to wait before trying again.", "integer"));
     }
@@ -189,17 +195,8 @@ final class DocumentedAnswers implements OpenApiCustomizer {
         responses.forEach((status, response) -> addHeaders(status, response, tagged));
     }
 
-    /// Adds what no test can bring about at will. An operation that can find an image locked reads it in
+    /// Adds what every operation may answer, and what no test can bring about at will. An operation that can find an image locked reads it in
     /// steps, and can find it changed between two of them.
-    /// Whether an answer may be a stream, of which only so many are sent at once.
-    private static boolean isStream(Operation operation) {
-        ApiResponse success = operation.getResponses().get("200");
-        return success != null
-                && success.getContent() != null
-                && success.getContent()
-                        .containsKey(org.springframework.http.MediaType.APPLICATION_NDJSON_VALUE);
-    }
-
     private static List<ExampleAnswer> withUnforeseeable(
             List<ExampleAnswer> shown, Operation operation, String path) {
         Set<ProblemType> types = EnumSet.noneOf(ProblemType.class);
@@ -217,11 +214,17 @@ final class DocumentedAnswers implements OpenApiCustomizer {
         if (types.contains(ProblemType.IMAGE_NOT_FOUND)) {
             all.add(ExampleAnswer.of(ProblemType.TRANSACTION_UNFINISHED, operation, instance));
         }
+        if (!instance.startsWith("/problems/")) {
+            all.add(ExampleAnswer.of(ProblemType.UNAUTHENTICATED, operation, instance));
+            all.add(ExampleAnswer.of(ProblemType.INSUFFICIENT_SCOPE, operation, instance));
+            all.add(ExampleAnswer.of(ProblemType.OVERLOADED, operation, instance));
+        }
+        if (operation.getOperationId().equals("createImage")) {
+            // Outside the prefixes of the token.
+            all.add(ExampleAnswer.of(ProblemType.IMAGE_NOT_FOUND, operation, instance));
+        }
         if (!reads && !instance.startsWith("/problems/")) {
             all.add(ExampleAnswer.of(ProblemType.INSUFFICIENT_STORAGE, operation, instance));
-        }
-        if (isStream(operation)) {
-            all.add(ExampleAnswer.of(ProblemType.OVERLOADED, operation, instance));
         }
         if (operation.getRequestBody() != null) {
             all.add(ExampleAnswer.of(ProblemType.REQUEST_TOO_LARGE, operation, instance));
@@ -362,8 +365,12 @@ final class DocumentedAnswers implements OpenApiCustomizer {
         if (status.equals("201")) {
             addHeader(response, LOCATION);
         }
-        if (status.equals(text(ProblemType.IMAGE_LOCKED.status().value()))) {
+        if (status.equals(text(ProblemType.IMAGE_LOCKED.status().value()))
+                || status.equals(text(ProblemType.OVERLOADED.status().value()))) {
             addHeader(response, RETRY_AFTER);
+        }
+        if (status.equals("401") || status.equals("403")) {
+            addHeader(response, HttpHeaders.WWW_AUTHENTICATE);
         }
     }
 

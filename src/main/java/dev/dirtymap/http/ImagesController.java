@@ -1,5 +1,6 @@
 package dev.dirtymap.http;
 
+import dev.dirtymap.access.AuditTrail;
 import dev.dirtymap.http.ImageBody.Described;
 import dev.dirtymap.http.ImageBody.State;
 import dev.dirtymap.http.JsonReader.Member;
@@ -201,9 +202,11 @@ class ImagesController {
             throws ImageException, IOException {
         NewImageBody wanted = JsonBodies.require(body);
         Id id = wanted.id();
+        AuditTrail.current().images(List.of(id));
         new IfMatch(ifMatch).requireAbsent("the list of images");
         images.create(id, wanted.image());
         Described described = images.read(id, open -> described(open, true));
+        AuditTrail.current().after(id, described.etag());
         return ResponseEntity.created(URI.create("/v1/images/" + id))
                 .eTag(described.etag())
                 .body(described.body());

@@ -1,5 +1,9 @@
 package dev.dirtymap.http;
 
+import dev.dirtymap.access.AuditTrail;
+import dev.dirtymap.access.ForbiddenException;
+import dev.dirtymap.access.KeysUnavailableException;
+import dev.dirtymap.access.UnauthenticatedException;
 import dev.dirtymap.images.BackingUnavailableException;
 import dev.dirtymap.images.BitmapContent.LockLostException;
 import dev.dirtymap.images.BitmapNotFoundException;
@@ -63,6 +67,7 @@ class ProblemHandler {
         RequestIdFilter.mark(request, response);
         HttpHeaders headers = new HttpHeaders();
         Problem problem = problem(failure, request, headers);
+        AuditTrail.problem(request, problem.type());
         headers.setContentType(MediaType.APPLICATION_PROBLEM_JSON);
         // Spring would name a download "f.txt" where an id looks like a file name.
         headers.set(HttpHeaders.CONTENT_DISPOSITION, "inline");
@@ -85,6 +90,19 @@ class ProblemHandler {
                     headers.set(HttpHeaders.RETRY_AFTER, RETRY_AFTER_LOCK);
                 }
                 yield refused(e, request);
+            }
+            case UnauthenticatedException e -> {
+                headers.set(HttpHeaders.WWW_AUTHENTICATE, e.challenge());
+                yield about(ProblemType.UNAUTHENTICATED, e, request);
+            }
+            case ForbiddenException e -> {
+                headers.set(HttpHeaders.WWW_AUTHENTICATE, e.challenge());
+                yield about(ProblemType.INSUFFICIENT_SCOPE, e, request);
+            }
+            case KeysUnavailableException e -> {
+                LOG.error("{}: {}", e.getMessage(), String.valueOf(e.getCause()));
+                headers.set(HttpHeaders.RETRY_AFTER, RETRY_AFTER_LOCK);
+                yield about(ProblemType.OVERLOADED, e, request);
             }
             case ImageNotFoundException e -> about(ProblemType.IMAGE_NOT_FOUND, e, request);
             case BitmapNotFoundException e -> about(ProblemType.BITMAP_NOT_FOUND, e, request);

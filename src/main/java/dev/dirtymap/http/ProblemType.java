@@ -21,13 +21,14 @@ enum ProblemType {
     UNAUTHENTICATED(
             HttpStatus.UNAUTHORIZED,
             "Unauthenticated",
-            "The request carries no valid credentials.",
-            "Send a valid bearer token."),
+            "The request carries no token, or one that is not known, has expired or was made for another service.",
+            "Send a valid token in the header 'Authorization: Bearer <token>'; the operator of the service makes them."),
     INSUFFICIENT_SCOPE(
             HttpStatus.FORBIDDEN,
             "Insufficient scope",
-            "The credentials are valid but do not allow this operation.",
-            "Use a token with the scope that the operation needs."),
+            "The token is valid, but lacks the scope that the operation needs, or is limited to certain images where"
+                    + " all are spoken of.",
+            "Use a token with the scope that the detail names, or ask the operator of the service for one."),
     NOT_FOUND(
             HttpStatus.NOT_FOUND,
             "Not found",
@@ -191,7 +192,7 @@ enum ProblemType {
     OVERLOADED(
             HttpStatus.SERVICE_UNAVAILABLE,
             "Overloaded",
-            "Too much is going on at once.",
+            "Too much is going on at once, or the keys to check tokens with cannot be had.",
             "Wait as long as Retry-After says."),
     SHUTTING_DOWN(
             HttpStatus.SERVICE_UNAVAILABLE,

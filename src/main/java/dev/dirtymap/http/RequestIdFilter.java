@@ -12,10 +12,12 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.MDC;
 import org.springframework.core.Ordered;
 import org.springframework.core.annotation.Order;
+import org.springframework.http.HttpHeaders;
 import org.springframework.stereotype.Component;
 import org.springframework.web.filter.OncePerRequestFilter;
 
-/// Gives every response an `X-Request-Id`: the request's own if it is sane, else a new one.
+/// Gives every response an `X-Request-Id`, the request's own if it is sane, else a new one, and what keeps browsers from
+/// guessing at types, from showing the pages within others, and from showing an old answer to another caller.
 @Component
 @Order(Ordered.HIGHEST_PRECEDENCE)
 class RequestIdFilter extends OncePerRequestFilter {
@@ -36,7 +38,7 @@ class RequestIdFilter extends OncePerRequestFilter {
         }
     }
 
-    /// Sets the header, also on a response that was reset since the filter ran, or that it never saw because
+    /// Sets the headers, also on a response that was reset since the filter ran, or that it never saw because
     /// the container refused the request first.
     ///
     /// @return the id
@@ -47,6 +49,12 @@ class RequestIdFilter extends OncePerRequestFilter {
                         : choose(request.getHeader(HEADER));
         request.setAttribute(HEADER, id);
         response.setHeader(HEADER, id);
+        response.setHeader("X-Content-Type-Options", "nosniff");
+        response.setHeader("Content-Security-Policy", "frame-ancestors 'none'");
+        if (request.getRequestURI().startsWith("/v1/")) {
+            // Its ETag says whether it still holds.
+            response.setHeader(HttpHeaders.CACHE_CONTROL, "private, no-cache");
+        }
         return id;
     }
 

@@ -5,6 +5,7 @@ import java.net.InetAddress;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.boot.context.event.ApplicationReadyEvent;
+import org.springframework.boot.web.server.Ssl;
 import org.springframework.boot.web.server.autoconfigure.ServerProperties;
 import org.springframework.boot.web.server.context.WebServerApplicationContext;
 import org.springframework.context.event.EventListener;
@@ -31,8 +32,9 @@ class StartupLine {
             InetAddress address = server.getAddress();
             String host = address == null ? "localhost" : address.getHostAddress();
             String base =
-                    "http://%s:%d"
+                    "%s://%s:%d"
                             .formatted(
+                                    Ssl.isEnabled(server.getSsl()) ? "https" : "http",
                                     host.indexOf(':') < 0 ? host : '[' + host + ']',
                                     context.getWebServer().getPort());
             LOG.info(

@@ -1,5 +1,7 @@
 package dev.dirtymap.http;
 
+import dev.dirtymap.access.AuditTrail;
+import dev.dirtymap.access.Callers;
 import dev.dirtymap.http.BitmapRequests.Source;
 import dev.dirtymap.http.TransactionRequests.ImageOperations;
 import dev.dirtymap.http.TransactionRequests.Op;
@@ -26,6 +28,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.springframework.http.HttpHeaders;
 import org.springframework.http.MediaType;
@@ -43,10 +46,12 @@ class TransactionsController {
 
     private static final String JSON = MediaType.APPLICATION_JSON_VALUE;
 
-    private final Images images;
+    private final BitmapChanges changes;
+    private final Callers callers;
 
-    TransactionsController(Images images) {
-        this.images = images;
+    TransactionsController(BitmapChanges changes, Callers callers) {
+        this.changes = changes;
+        this.callers = callers;
     }
 
     /// The bitmaps of an image after a transaction.
@@ -107,14 +112,12 @@ class TransactionsController {
         List<OperationBody> operations = JsonBodies.require(body).operations();
         Work work = new Work(false);
         work.add(id, ifMatch, operations, "");
-        return work.run(
-                images,
-                locked -> {
-                    ImageView view = locked.view(id);
-                    return ResponseEntity.ok()
-                            .eTag(ImageBody.of(id, view).etag())
-                            .body(new Result(BitmapChanges.all(view)));
-                });
+        return work.run(locked -> {
+            ImageView view = locked.view(id);
+            return ResponseEntity.ok()
+                    .eTag(ImageBody.of(id, view).etag())
+                    .body(new Result(BitmapChanges.all(view)));
+        });
     }
 
     @PostMapping(path = "/v1/transactions", consumes = JSON, produces = JSON)
@@ -141,26 +144,24 @@ class TransactionsController {
             ImageOperations part = parts.get(i);
             work.add(part.id(), part.ifMatch(), part.operations(), "/images/" + i);
         }
-        return work.run(
-                images,
-                locked -> {
-                    List<ImageResult> results = new ArrayList<>();
-                    for (ImageOperations part : parts) {
-                        Id id = part.id();
-                        ImageView view = locked.view(id);
-                        results.add(
-                                new ImageResult(
-                                        id.text(),
-                                        id.toString(),
-                                        ImageBody.of(id, view).etag(),
-                                        BitmapChanges.all(view)));
-                    }
-                    return ResponseEntity.ok().body(new Results(results));
-                });
+        return work.run(locked -> {
+            List<ImageResult> results = new ArrayList<>();
+            for (ImageOperations part : parts) {
+                Id id = part.id();
+                ImageView view = locked.view(id);
+                results.add(
+                        new ImageResult(
+                                id.text(),
+                                id.toString(),
+                                ImageBody.of(id, view).etag(),
+                                BitmapChanges.all(view)));
+            }
+            return ResponseEntity.ok().body(new Results(results));
+        });
     }
 
     /// What one transaction is to do.
-    private static final class Work {
+    private final class Work {
 
         private record Part(IfMatch ifMatch, List<OperationBody> operations, String pointer) {}
 
@@ -178,13 +179,20 @@ class TransactionsController {
                 @Nullable String ifMatch,
                 List<OperationBody> operations,
                 String pointer) {
+            operations.forEach(operation -> callers.require(operation.op().name()));
+            AuditTrail.current()
+                    .bitmaps(
+                            image,
+                            operations.stream()
+                                    .map(one -> one.op() + ":" + one.bitmapName())
+                                    .collect(Collectors.joining(",")));
             parts.put(image, new Part(new IfMatch(ifMatch), operations, pointer));
         }
 
-        <T> T run(Images images, Images.Answer<T> answer) throws ImageException, IOException {
+        <T> T run(Images.Answer<T> answer) throws ImageException, IOException {
             Set<Id> sources = sources();
             try {
-                return images.change(parts.keySet(), sources, this::operate, answer);
+                return changes.make(parts.keySet(), sources, this::operate, answer);
             } catch (ImageNotFoundException e) {
                 if (sources.contains(e.image())) {
                     throw missingSource(e);

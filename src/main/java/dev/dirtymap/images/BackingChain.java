@@ -34,28 +34,37 @@ public final class BackingChain implements MapSource, AutoCloseable {
 
     private final RootFolder root;
     private final byte[] rootPath;
+    private final NamePrefixes visible;
     private final Duration lockWait;
     private final List<ChainFile> files = new ArrayList<>();
     private final List<MapLayer> layers = new ArrayList<>();
     private @Nullable MapReader reader;
 
-    private BackingChain(RootFolder root, byte[] rootPath, Duration lockWait) {
+    private BackingChain(
+            RootFolder root, byte[] rootPath, NamePrefixes visible, Duration lockWait) {
         this.root = root;
         this.rootPath = rootPath;
+        this.visible = visible;
         this.lockWait = lockWait;
     }
 
     /// Opens an image and, if wanted, all that lies below it. No lock is held when this returns.
     ///
     /// @param rootPath the absolute path of the root, for names that are absolute
+    /// @param visible which files may be below it; every other is absent
     /// @param follow whether to open backing files; a data file is always needed
     /// @throws ImageNotFoundException if there is no such image
     /// @throws ImageUnreadableException if it claims to be one and cannot be read
     /// @throws BackingUnavailableException if a file below it cannot be had
     static BackingChain open(
-            RootFolder root, byte[] rootPath, Id image, Duration lockWait, boolean follow)
+            RootFolder root,
+            byte[] rootPath,
+            NamePrefixes visible,
+            Id image,
+            Duration lockWait,
+            boolean follow)
             throws ImageException, IOException {
-        BackingChain chain = new BackingChain(root, rootPath, lockWait);
+        BackingChain chain = new BackingChain(root, rootPath, visible, lockWait);
         boolean complete = false;
         try {
             chain.addTop(image, follow);
@@ -146,7 +155,7 @@ public final class BackingChain implements MapSource, AutoCloseable {
 
     private ChainFile addNamed(ChainFile namedBy, String name) throws IOException {
         byte[] path = BackingName.resolve(rootPath, namedBy.id().name(), name);
-        if (ImageWalk.isWithin(path, Images.OWN_FOLDER)) {
+        if (ImageWalk.isWithin(path, Images.OWN_FOLDER) || !visible.hold(path)) {
             throw unavailable(namedBy, name, "there is no such file");
         }
         try {

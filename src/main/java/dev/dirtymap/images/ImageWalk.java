@@ -18,6 +18,7 @@ final class ImageWalk {
 
     private final RootFolder root;
     private final byte[] ownFolder;
+    private final NamePrefixes visible;
     private final byte[] prefix;
     private final byte @Nullable [] after;
     private final Images.Visitor visitor;
@@ -25,11 +26,13 @@ final class ImageWalk {
     ImageWalk(
             RootFolder root,
             byte[] ownFolder,
+            NamePrefixes visible,
             byte[] prefix,
             byte @Nullable [] after,
             Images.Visitor visitor) {
         this.root = root;
         this.ownFolder = ownFolder;
+        this.visible = visible;
         this.prefix = prefix;
         this.after = after;
         this.visitor = visitor;
@@ -98,13 +101,14 @@ final class ImageWalk {
 
     private boolean wanted(byte[] path) {
         return startsWith(path, prefix)
+                && visible.hold(path)
                 && (after == null || Arrays.compareUnsigned(path, after) > 0);
     }
 
     /// Whether a wanted path may begin with this folder's.
     private boolean mayHold(byte[] folder) {
         int common = Math.min(folder.length, prefix.length);
-        if (!Arrays.equals(folder, 0, common, prefix, 0, common)) {
+        if (!Arrays.equals(folder, 0, common, prefix, 0, common) || !visible.reachInto(folder)) {
             return false;
         }
         return after == null

@@ -19,8 +19,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.springframework.beans.factory.DisposableBean;
+import org.springframework.beans.factory.annotation.Autowired;
 import org.springframework.stereotype.Service;
 
 /// The images below the root: the only way to any of them.
@@ -34,8 +36,17 @@ public class Images implements DisposableBean {
     private final RootFolder root;
     private final Duration lockWait;
     private final Journal journal;
+    private final Supplier<NamePrefixes> visible;
 
+    /// For somebody who may see every image.
     Images(ImagesProperties properties) throws IOException {
+        this(properties, () -> NamePrefixes.ALL);
+    }
+
+    /// @param visible which images the one may see for whom this is asked; every other is absent
+    @Autowired
+    Images(ImagesProperties properties, Supplier<NamePrefixes> visible) throws IOException {
+        this.visible = visible;
         Path configured = properties.root();
         this.rootPath =
                 configured == null
@@ -79,7 +90,7 @@ public class Images implements DisposableBean {
     /// @throws ImageUnreadableException if it claims to be one and cannot be read
     public <T> T read(Id id, Work<T> work) throws ImageException, IOException {
         requireServed(id);
-        journal.recover(List.of(id), deadline());
+        recover(List.of(id), deadline());
         return readAsItIs(id, work);
     }
 
@@ -108,16 +119,42 @@ public class Images implements DisposableBean {
     public <T> T readChain(Id id, boolean follow, ChainWork<T> work)
             throws ImageException, IOException {
         requireServed(id);
-        journal.recover(List.of(id), deadline());
+        recover(List.of(id), deadline());
         byte[] rootName = rootPath.toString().getBytes(StandardCharsets.UTF_8);
-        try (BackingChain chain = BackingChain.open(root, rootName, id, lockWait, follow)) {
+        try (BackingChain chain =
+                BackingChain.open(root, rootName, visible.get(), id, lockWait, follow)) {
             return work.on(chain);
         }
     }
 
-    private static void requireServed(Id id) throws ImageNotFoundException {
-        if (ImageWalk.isWithin(id.name(), OWN_FOLDER)) {
+    /// The one place where a name becomes an image, or is none for the one who asks.
+    private void requireServed(Id id) throws ImageNotFoundException {
+        if (ImageWalk.isWithin(id.name(), OWN_FOLDER) || !visible.get().hold(id.name())) {
             throw new ImageNotFoundException(id);
+        }
+    }
+
+    /// Finishes what was cut short and concerns these images. It may concern others too, which the one who asks must
+    /// not see: then none but his own is named.
+    private void recover(List<Id> images, long deadline) throws ImageException, IOException {
+        try {
+            journal.recover(images, deadline);
+        } catch (ImageException e) {
+            if (visible.get().areAll()) {
+                throw e;
+            }
+            throw switch (e) {
+                case ImageLockedException locked ->
+                        new ImageLockedException(images.getFirst(), locked.holder());
+                case TransactionUnfinishedException unfinished ->
+                        new TransactionUnfinishedException(
+                                unfinished.image(),
+                                unfinished.journal(),
+                                "an operator must decide");
+                default ->
+                        new TransactionUnfinishedException(
+                                images.getFirst(), Journal.FOLDER, "an operator must decide");
+            };
         }
     }
 
@@ -156,7 +193,7 @@ public class Images implements DisposableBean {
         }
         long deadline = deadline();
         while (true) {
-            journal.recover(all, deadline);
+            recover(all, deadline);
             try (LockedImages locked =
                     LockedImages.lock(root, journal, changed, sources, deadline)) {
                 // A transaction may have been cut short while we waited for its locks.
@@ -238,7 +275,7 @@ public class Images implements DisposableBean {
     /// @param prefix only names that begin with these bytes
     /// @param after only names that come after this one; null for all
     public void walk(byte[] prefix, byte @Nullable [] after, Visitor visitor) throws IOException {
-        new ImageWalk(root, OWN_FOLDER, prefix, after, visitor).run();
+        new ImageWalk(root, OWN_FOLDER, visible.get(), prefix, after, visitor).run();
     }
 
     @Override

@@ -34,7 +34,7 @@ final class Journal {
 
     private static final Logger LOG = LoggerFactory.getLogger(Journal.class);
 
-    private static final String FOLDER = ".dirtymap/transactions";
+    static final String FOLDER = ".dirtymap/transactions";
     private static final String SUFFIX = ".journal";
 
     /// Far more than the images of any request take.

@@ -5,13 +5,20 @@ public final class TransactionUnfinishedException extends ImageException {
 
     private static final long serialVersionUID = 1L;
 
+    private final transient Id image;
     private final String journal;
 
     TransactionUnfinishedException(Id image, String journal, String reason) {
         super(
                 "image '%s' is part of a transaction that was cut short (%s): %s"
                         .formatted(image.text(), journal, reason));
+        this.image = image;
         this.journal = journal;
+    }
+
+    /// The image that was asked for.
+    Id image() {
+        return image;
     }
 
     /// The journal's path below the root.

@@ -37,7 +37,7 @@ record Exchange(
     private static final Set<Integer> BEFORE_ROUTING = Set.of(400, 405, 414, 431, 501);
 
     /// What it answers where there is no operation.
-    private static final Set<Integer> NOWHERE = Set.of(400, 404, 405, 406, 414, 431, 501);
+    private static final Set<Integer> NOWHERE = Set.of(400, 401, 403, 404, 405, 406, 414, 431, 501);
 
     /// Pages of many thousands of extents, all alike, are not looked through one by one, in bytes.
     private static final long MAX_CHECKED = 256 << 10;

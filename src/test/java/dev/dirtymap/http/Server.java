@@ -86,6 +86,11 @@ public final class Server implements AutoCloseable {
         return port;
     }
 
+    /// What it printed so far.
+    public String log() {
+        return process.log();
+    }
+
     long pid() {
         return process.pid();
     }

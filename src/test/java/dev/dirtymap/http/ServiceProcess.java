@@ -25,7 +25,7 @@ public final class ServiceProcess implements AutoCloseable {
             List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1");
 
     private static final Pattern READY =
-            Pattern.compile("Dirtymap is ready: API http://\\S+:(\\d+)/v1/images\\b.*");
+            Pattern.compile("Dirtymap is ready: API https?://\\S+:(\\d+)/v1/images\\b.*");
 
     private final Process process;
     private final Path log;

@@ -178,6 +178,7 @@ class BackingChainTest {
         return BackingChain.open(
                 root,
                 folder.toAbsolutePath().normalize().toString().getBytes(UTF_8),
+                NamePrefixes.ALL,
                 Id.of(name.getBytes(UTF_8)),
                 Duration.ofMillis(200),
                 follow);

@@ -58,9 +58,9 @@ class ConfigurationTest {
             value = {
                 "server.address=0.0.0.0 | server.address (SERVER_ADDRESS) is 0.0.0.0, but with"
                         + " dirtymap.auth.mode none the service serves this machine only.",
-                "dirtymap.auth.mode=token | dirtymap.auth.mode is 'token', which this release does not have.",
-                "dirtymap.auth.mode=jwt | dirtymap.auth.mode is 'jwt', which this release does not have.",
-                "dirtymap.auth.mode=NONE2 | dirtymap.auth.mode is 'NONE2', which this release does not have.",
+                "dirtymap.auth.mode=token | dirtymap.auth.tokens is not set, but dirtymap.auth.mode is token.",
+                "dirtymap.auth.mode=jwt | dirtymap.auth.jwt.issuer is not set, but dirtymap.auth.mode is jwt.",
+                "dirtymap.auth.mode=NONE2 | dirtymap.auth.mode must be none, token or jwt, but was 'NONE2'.",
                 "dirtymap.lock-wait=61s | dirtymap.lock-wait must be 0s to 60s but was PT1M1S"
             })
     void whatWouldBeUnsafeIsRefused(String property, String sentence, @TempDir Path root) {

@@ -51,7 +51,7 @@ public final class Programs {
     static void require(String program) {
         for (String folder :
                 System.getenv().getOrDefault("PATH", "").split(File.pathSeparator, -1)) {
-            if (Files.isExecutable(Path.of(folder, program))) {
+            if (Files.isExecutable(Path.of(folder).resolve(program))) {
                 return;
             }
         }
