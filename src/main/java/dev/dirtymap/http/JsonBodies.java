@@ -1,9 +1,12 @@
 package dev.dirtymap.http;
 
 import dev.dirtymap.http.JsonReader.Shape;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.springframework.http.HttpInputMessage;
 import org.springframework.http.HttpOutputMessage;
@@ -20,6 +23,8 @@ class JsonBodies implements WebMvcConfigurer {
 
     /// The longest body in bytes.
     static final int MAX_LENGTH = 4 << 20;
+
+    private static final long MAX_NANOS = TimeUnit.MINUTES.toNanos(1);
 
     static final String MERGE_PATCH = "application/merge-patch+json";
 
@@ -84,22 +89,38 @@ class JsonBodies implements WebMvcConfigurer {
             if (message.getHeaders().getContentLength() > MAX_LENGTH) {
                 throw tooLarge();
             }
-            byte[] body = message.getBody().readNBytes(MAX_LENGTH + 1);
-            if (body.length > MAX_LENGTH) {
-                throw tooLarge();
-            }
-            return JsonReader.read(body, shape);
+            return JsonReader.read(readAll(message.getBody(), MAX_NANOS), shape);
         }
 
         @Override
         public void write(Object body, @Nullable MediaType type, HttpOutputMessage message) {
             throw new HttpMessageNotWritableException("this only reads");
         }
+    }
 
-        private static ProblemException tooLarge() {
-            return new ProblemException(
-                    ProblemType.REQUEST_TOO_LARGE,
-                    "the body must have at most %d bytes".formatted(MAX_LENGTH));
+    /// Reads a whole body. The connector cuts off a client that sends nothing; one that sends a byte now and then
+    /// would hold what it holds for days.
+    ///
+    /// @throws ProblemException if it is too large, or takes longer than `nanos`
+    static byte[] readAll(InputStream in, long nanos) throws IOException {
+        long start = System.nanoTime();
+        ByteArrayOutputStream body = new ByteArrayOutputStream();
+        byte[] piece = new byte[8192];
+        for (int count = in.read(piece); count >= 0; count = in.read(piece)) {
+            body.write(piece, 0, count);
+            if (body.size() > MAX_LENGTH) {
+                throw tooLarge();
+            }
+            if (System.nanoTime() - start > nanos) {
+                throw ProblemException.inBody("", "must be sent within a minute");
+            }
         }
+        return body.toByteArray();
+    }
+
+    private static ProblemException tooLarge() {
+        return new ProblemException(
+                ProblemType.REQUEST_TOO_LARGE,
+                "the body must have at most %d bytes".formatted(MAX_LENGTH));
     }
 }

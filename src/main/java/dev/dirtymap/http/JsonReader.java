@@ -19,6 +19,8 @@ import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
 import tools.jackson.core.ObjectReadContext;
+import tools.jackson.core.StreamReadConstraints;
+import tools.jackson.core.exc.StreamConstraintsException;
 import tools.jackson.core.json.JsonFactory;
 
 /// Reads a JSON body literally, as [StrictParameters] reads a query: members that nobody knows, members given
@@ -32,7 +34,20 @@ final class JsonReader {
 
     private static final int SHOWN = 80;
 
-    private static final JsonFactory FACTORY = new JsonFactory();
+    /// No body is deeper than a few levels, and no number longer than that of a size.
+    private static final int MAX_DEPTH = 32;
+
+    private static final int MAX_DIGITS = 100;
+
+    private static final JsonFactory FACTORY =
+            JsonFactory.builder()
+                    .streamReadConstraints(
+                            StreamReadConstraints.builder()
+                                    .maxNestingDepth(MAX_DEPTH)
+                                    .maxNumberLength(MAX_DIGITS)
+                                    .maxStringLength(JsonBodies.MAX_LENGTH)
+                                    .build())
+                    .build();
 
     private final JsonParser parser;
     private final List<ParameterError> errors = new ArrayList<>();
@@ -96,6 +111,13 @@ final class JsonReader {
             if (value != null && errors.isEmpty()) {
                 return value;
             }
+        } catch (StreamConstraintsException e) {
+            refuse(
+                    "must be nested at most %d deep, with numbers of at most %d digits and names of at most %d characters"
+                            .formatted(
+                                    MAX_DEPTH,
+                                    MAX_DIGITS,
+                                    StreamReadConstraints.DEFAULT_MAX_NAME_LEN));
         } catch (JacksonException e) {
             refuse(
                     "must be JSON: %s at line %d, column %d"

@@ -129,7 +129,9 @@ final class HeaderCluster {
             extensions.add(extension);
             at += extension.length();
         }
-        return new HeaderCluster(header, bytes, base(header, all), Math.min(at, limit), extensions);
+        // A name that stands within the fields leaves no room for any.
+        int end = Math.max(header.headerLength(), Math.min(at, limit));
+        return new HeaderCluster(header, bytes, base(header, all), end, extensions);
     }
 
     private static int base(Header header, ByteBuffer bytes) {

@@ -127,6 +127,9 @@ record Exchange(
         require(
                 mediaType().equals(PROBLEM_JSON),
                 "an error must be %s but is '%s'".formatted(PROBLEM_JSON, header("Content-Type")));
+        if (method.equals("HEAD")) {
+            return;
+        }
         JsonNode problem = json();
         require(Contract.committed().violations(problem, PROBLEM_SCHEMA));
         String type = problem.path("type").asString();

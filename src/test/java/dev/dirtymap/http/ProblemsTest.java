@@ -1,6 +1,5 @@
 package dev.dirtymap.http;
 
-import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.hamcrest.Matchers.containsString;
 import static org.hamcrest.Matchers.equalTo;
@@ -10,17 +9,11 @@ import static org.hamcrest.Matchers.startsWith;
 
 import io.restassured.specification.RequestSpecification;
 import java.io.IOException;
-import java.net.InetAddress;
-import java.net.Socket;
-import java.util.Map;
-import java.util.TreeMap;
-import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import tools.jackson.databind.JsonNode;
 
 /// Every error is a problem, whoever raises it, and tells nothing of the server's inside.
 class ProblemsTest {
@@ -112,7 +105,8 @@ class ProblemsTest {
     @ParameterizedTest
     @ValueSource(strings = {"/v1/images?limit=%zz", "/v1/images?%zz=1", "/v1/images?prefix=%"})
     void aBrokenQueryIsInvalid(String path) throws IOException {
-        Answer answer = send("GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        RawAnswer answer =
+                send("GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         assertThat(answer.status()).isEqualTo(400);
         assertThat(answer.problem("/v1/images").path("type").asString())
                 .isEqualTo("/problems/invalid-request");
@@ -130,7 +124,8 @@ class ProblemsTest {
                 "/../../etc/passwd"
             })
     void aBrokenPathIsInvalid(String path) throws IOException {
-        Answer answer = send("GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        RawAnswer answer =
+                send("GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         assertThat(answer.status()).isEqualTo(400);
         assertThat(answer.problem(path).path("detail").asString()).contains("~2F");
     }
@@ -155,7 +150,7 @@ class ProblemsTest {
         "CONNECT /v1/images HTTP/1.1^Host: x^Connection: close^^, 501"
     })
     void whatTheConnectorRefusesIsAProblem(String request, int status) throws IOException {
-        Answer answer = send(request.replace("^", "\r\n"));
+        RawAnswer answer = send(request.replace("^", "\r\n"));
         assertThat(answer.status()).as(answer.text()).isEqualTo(status);
         answer.problem(null);
     }
@@ -165,7 +160,8 @@ class ProblemsTest {
         String much = "a".repeat(70_000);
         assertThat(send("GET /v1/images/" + much + " HTTP/1.1\r\nHost: x\r\n\r\n").problem(null))
                 .isNotNull();
-        Answer header = send("GET /v1/images HTTP/1.1\r\nHost: x\r\nX-Much: " + much + "\r\n\r\n");
+        RawAnswer header =
+                send("GET /v1/images HTTP/1.1\r\nHost: x\r\nX-Much: " + much + "\r\n\r\n");
         assertThat(header.problem(null).path("detail").asString()).contains("64 KiB");
     }
 
@@ -211,53 +207,7 @@ class ProblemsTest {
         request().options(path).then().statusCode(200).header("Allow", equalTo("GET,HEAD,OPTIONS"));
     }
 
-    /// An answer as it came over the wire.
-    private record Answer(int status, Map<String, String> headers, String body, String text) {
-
-        /// The problem, after a look at everything that all problems have in common.
-        ///
-        /// @param instance what it must be about; null if the request has no path to speak of
-        JsonNode problem(@Nullable String instance) {
-            assertThat(headers.get("content-type")).as(text).startsWith("application/problem+json");
-            assertThat(headers.get("x-request-id")).as(text).isNotBlank();
-            assertThat(headers).doesNotContainKeys("server", "x-powered-by");
-            assertThat(text)
-                    .doesNotContainIgnoringCase("tomcat")
-                    .doesNotContainIgnoringCase("apache")
-                    .doesNotContain("Exception", "java.", "\\tat ");
-            JsonNode problem =
-                    Contract.json(body.substring(body.indexOf('{'), body.lastIndexOf('}') + 1));
-            assertThat(Contract.committed().violations(problem, "/components/schemas/Problem"))
-                    .isEmpty();
-            assertThat(problem.path("status").asInt()).isEqualTo(status);
-            if (instance != null) {
-                assertThat(problem.path("instance").asString()).isEqualTo(instance);
-            }
-            return problem;
-        }
-    }
-
-    /// Sends bytes as they are, and reads until the server closes the connection.
-    private static Answer send(String request) throws IOException {
-        try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), Server.shared().port())) {
-            socket.setSoTimeout(20_000);
-            socket.getOutputStream().write(request.getBytes(ISO_8859_1));
-            socket.shutdownOutput();
-            String text = new String(socket.getInputStream().readAllBytes(), ISO_8859_1);
-            int end = text.indexOf("\r\n\r\n");
-            assertThat(end).as(text).isPositive();
-            String[] lines = text.substring(0, end).split("\r\n", -1);
-            assertThat(lines[0]).matches("HTTP/1\\.1 [0-9]{3} ?");
-            Map<String, String> headers = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
-            for (int i = 1; i < lines.length; i++) {
-                int colon = lines[i].indexOf(':');
-                headers.put(lines[i].substring(0, colon), lines[i].substring(colon + 1).strip());
-            }
-            return new Answer(
-                    Integer.parseInt(lines[0].substring(9, 12)),
-                    headers,
-                    text.substring(end + 4),
-                    text);
-        }
+    private static RawAnswer send(String request) throws IOException {
+        return RawAnswer.to(Server.shared().port(), request);
     }
 }

@@ -51,6 +51,23 @@ public final class ServiceProcess implements AutoCloseable {
             Map<String, String> environment,
             List<String> jvmArguments,
             String... properties) {
+        return start(List.of(), workingFolder, environment, jvmArguments, properties);
+    }
+
+    /// The same, as the only child of another program, which ends with it.
+    ///
+    /// @param parent that program and its options
+    static ServiceProcess startBelow(
+            List<String> parent, Path workingFolder, String... properties) {
+        return start(parent, workingFolder, Map.of(), QUICK_START, properties);
+    }
+
+    private static ServiceProcess start(
+            List<String> parent,
+            Path workingFolder,
+            Map<String, String> environment,
+            List<String> jvmArguments,
+            String... properties) {
         List<String> command =
                 new ArrayList<>(
                         List.of(
@@ -63,6 +80,7 @@ public final class ServiceProcess implements AutoCloseable {
                                 Application.class.getName(),
                                 "--server.port=0"));
         command.addAll(1, jvmArguments);
+        command.addAll(0, parent);
         for (String property : properties) {
             command.add("--" + property);
         }
@@ -157,7 +175,7 @@ public final class ServiceProcess implements AutoCloseable {
     /// Ends it with SIGTERM, or SIGKILL if it has not ended half a minute later.
     @Override
     public void close() {
-        process.destroy();
+        process.children().findFirst().orElse(process.toHandle()).destroy();
         try {
             if (!process.waitFor(30, TimeUnit.SECONDS)) {
                 process.destroyForcibly().waitFor();
