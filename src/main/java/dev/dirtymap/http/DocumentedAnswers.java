@@ -191,15 +191,6 @@ final class DocumentedAnswers implements OpenApiCustomizer {
 
     /// Adds what no test can bring about at will. An operation that can find an image locked reads it in
     /// steps, and can find it changed between two of them.
-    /// Whether an answer may be a stream, of which only so many are sent at once.
-    private static boolean isStream(Operation operation) {
-        ApiResponse success = operation.getResponses().get("200");
-        return success != null
-                && success.getContent() != null
-                && success.getContent()
-                        .containsKey(org.springframework.http.MediaType.APPLICATION_NDJSON_VALUE);
-    }
-
     private static List<ExampleAnswer> withUnforeseeable(
             List<ExampleAnswer> shown, Operation operation, String path) {
         Set<ProblemType> types = EnumSet.noneOf(ProblemType.class);
@@ -220,7 +211,7 @@ final class DocumentedAnswers implements OpenApiCustomizer {
         if (!reads && !instance.startsWith("/problems/")) {
             all.add(ExampleAnswer.of(ProblemType.INSUFFICIENT_STORAGE, operation, instance));
         }
-        if (isStream(operation)) {
+        if (!instance.startsWith("/problems/")) {
             all.add(ExampleAnswer.of(ProblemType.OVERLOADED, operation, instance));
         }
         if (operation.getRequestBody() != null) {
