@@ -1,0 +1,154 @@
+package dev.dirtymap.http;
+
+import static java.nio.charset.StandardCharsets.US_ASCII;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.dirtymap.testimages.QemuImg;
+import dev.dirtymap.testimages.QemuIo;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.Socket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// Ten times as many requests at once as fit into a heap of 64 MiB: each is answered or told to come again, and nothing
+/// of it is left afterwards.
+class OverloadTest {
+
+    /// An eighth of the heap, in pieces of 256 KiB.
+    private static final int CAPACITY = 32;
+
+    private static final int CLIENTS = 10 * CAPACITY;
+    private static final int REQUESTS_A_CLIENT = 3;
+
+    /// What a runtime takes for itself as it goes, in KiB.
+    private static final long SPARE_KIB = 32 << 10;
+
+    @TempDir private Path folder;
+
+    @Test
+    void nothingFailsAndNothingIsLeft() throws Exception {
+        new QemuImg(folder).create("disk", "64G");
+        new QemuImg(folder).bitmapAdd("disk", "a", 4096, true);
+        QemuIo.run(folder.resolve("disk"), "discard 0 1G", "discard 32G 64k");
+        try (ServiceProcess service =
+                ServiceProcess.start(folder, Map.of(), "dirtymap.root=" + folder)) {
+            Map<Integer, Integer> first;
+            try {
+                first = wave(service.port());
+            } catch (ExecutionException failure) {
+                throw new AssertionError(service.log(), failure);
+            }
+            long kib = residentKib(service);
+            long files = openFiles(service);
+            Map<Integer, Integer> second = wave(service.port());
+            System.out.printf(
+                    "%s, then %s; %d KiB, then %d; %d files, then %d%n",
+                    first, second, kib, residentKib(service), files, openFiles(service));
+            assertThat(first.keySet()).isSubsetOf(200, 503).contains(200, 503);
+            assertThat(second.keySet()).isSubsetOf(200, 503).contains(200);
+            assertThat(residentKib(service)).isLessThan(kib + SPARE_KIB);
+            assertThat(openFiles(service)).isLessThanOrEqualTo(files + CAPACITY);
+            service.client().json("/v1/images/disk/bitmaps/a");
+            assertThat(service.log()).doesNotContain("OutOfMemoryError", " ERROR ");
+        }
+        new QemuImg(folder).assertClean("disk");
+    }
+
+    /// How often each status was answered.
+    private static Map<Integer, Integer> wave(int port) throws Exception {
+        Map<Integer, Integer> statuses = new TreeMap<>();
+        try (ExecutorService clients = Executors.newVirtualThreadPerTaskExecutor()) {
+            List<Future<List<Integer>>> answers = new ArrayList<>();
+            for (int i = 0; i < CLIENTS; i++) {
+                int number = i;
+                answers.add(clients.submit(() -> requests(port, number)));
+            }
+            for (Future<List<Integer>> answer : answers) {
+                answer.get().forEach(status -> statuses.merge(status, 1, Integer::sum));
+            }
+        }
+        return statuses;
+    }
+
+    /// Each request on a connection of its own, as from many clients.
+    private static List<Integer> requests(int port, int number) throws IOException {
+        List<Integer> statuses = new ArrayList<>();
+        for (int i = 0; i < REQUESTS_A_CLIENT; i++) {
+            RawAnswer answer =
+                    RawAnswer.to(
+                            port,
+                            request(number + i)
+                                    + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+            statuses.add(answer.status());
+            if (answer.status() == 503) {
+                assertThat(answer.problem(null).path("type").asString())
+                        .isEqualTo("/problems/overloaded");
+                assertThat(answer.headers()).containsKey("Retry-After");
+            }
+        }
+        return statuses;
+    }
+
+    private static String request(int kind) {
+        String bitmap = "/v1/images/disk/bitmaps/a";
+        return switch (kind % 6) {
+            case 0 -> "GET " + bitmap;
+            case 1 -> "GET " + bitmap + "/extents?state=ALL&limit=100000";
+            case 2 -> "GET " + bitmap + "/splits?count=1024";
+            case 3 -> "GET " + bitmap + "/heatmap?buckets=4096";
+            case 4 -> "POST /v1/images/disk/check";
+            default -> "GET /v1/images/disk/extents?limit=1000";
+        };
+    }
+
+    /// Requests of which the last line never comes: each holds a buffer until it is cut off.
+    @Test
+    void halfARequestIsNotEnough() throws Exception {
+        List<Socket> halves = new ArrayList<>();
+        try (ServiceProcess service =
+                ServiceProcess.start(
+                        folder,
+                        Map.of(),
+                        "dirtymap.root=" + folder,
+                        "server.tomcat.connection-timeout=3s")) {
+            int port = service.port();
+            for (int i = 0; i < CLIENTS * 3; i++) {
+                Socket socket = new Socket(InetAddress.getLoopbackAddress(), port);
+                halves.add(socket);
+                socket.getOutputStream()
+                        .write("GET /v1/images HTTP/1.1\r\nHost: ".getBytes(US_ASCII));
+            }
+            service.client().json("/v1/images");
+            assertThat(service.log()).doesNotContain("OutOfMemoryError", " ERROR ");
+        } finally {
+            for (Socket socket : halves) {
+                socket.close();
+            }
+        }
+    }
+
+    private static long residentKib(ServiceProcess service) throws IOException {
+        return Files.readAllLines(Path.of("/proc/" + service.pid() + "/status")).stream()
+                .filter(line -> line.startsWith("VmRSS:"))
+                .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")))
+                .sum();
+    }
+
+    private static long openFiles(ServiceProcess service) throws IOException {
+        try (Stream<Path> files = Files.list(Path.of("/proc/" + service.pid() + "/fd"))) {
+            return files.count();
+        }
+    }
+}

@@ -1,0 +1,56 @@
+package dev.dirtymap.http;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.springframework.mock.web.MockHttpServletRequest;
+
+class WorkPlacesTest {
+
+    @Test
+    void whoFindsTooFewIsToldToComeAgain() {
+        WorkPlaces places = new WorkPlaces(640 << 10);
+        places.take(4);
+        places.take(6);
+        assertThatThrownBy(() -> places.take(1))
+                .isInstanceOf(ProblemException.class)
+                .hasMessage("as many requests as fit into the memory are at work");
+        places.release(4);
+        places.take(4);
+        assertThatThrownBy(() -> places.take(1)).isInstanceOf(ProblemException.class);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "GET, /v1/images, 0, application/json, 262144",
+        "GET, /v1/images/a/bitmaps/b/extents, 0, application/json, 262144",
+        "GET, /v1/images/a/bitmaps/b/extents, 0, text/csv, 0",
+        "POST, /v1/images/a/check, 2, application/json, 8388608",
+        "POST, /v1/images/a/transactions, 1000, application/json, 266144",
+        "POST, /v1/images/a/transactions, 99999999, application/json, 17039360",
+        "PUT, /v1/images/a/bitmaps/b/bits, 99999999, application/json, 262144"
+    })
+    void aRequestTakesWhatItMayHold(
+            String method, String path, int length, String accept, long bytes) {
+        MockHttpServletRequest sized =
+                new MockHttpServletRequest(method, path) {
+                    @Override
+                    public long getContentLengthLong() {
+                        return length;
+                    }
+                };
+        sized.addHeader("Accept", accept);
+        assertThat(WorkPlaces.bytes(sized)).isEqualTo(bytes);
+    }
+
+    @Test
+    void aLongPageTakesMore() {
+        MockHttpServletRequest request =
+                new MockHttpServletRequest("GET", "/v1/images/a/bitmaps/b/extents");
+        request.setParameter("limit", "100000");
+        assertThat(WorkPlaces.bytes(request)).isEqualTo((256 << 10) + 3_200_000);
+    }
+}
