@@ -6,6 +6,7 @@ import dev.dirtymap.images.NamePrefixes;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.Function;
@@ -50,7 +51,7 @@ final class JwtTokens implements Credentials {
                     "dirtymap.auth.jwt.%s is not set, but dirtymap.auth.mode is jwt."
                             .formatted(name),
                     "Set dirtymap.auth.jwt.%s (DIRTYMAP_AUTH_JWT_%s): who issues the tokens, and the audience that"
-                                    .formatted(name, name.toUpperCase(java.util.Locale.ROOT))
+                                    .formatted(name, name.toUpperCase(Locale.ROOT))
                             + " they must be made for.");
         }
         return value;

@@ -2,6 +2,7 @@ package dev.dirtymap.access;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import dev.dirtymap.images.Id;
 import dev.dirtymap.images.NamePrefixes;
 import java.security.MessageDigest;
@@ -51,9 +52,8 @@ record NamedToken(Caller caller, byte[] sha256, @Nullable Instant expires) {
                     .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
                     .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
                     .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-                    .changeDefaultPropertyInclusion(inclusion ->
-                            inclusion.withValueInclusion(
-                                    com.fasterxml.jackson.annotation.JsonInclude.Include.NON_NULL))
+                    .changeDefaultPropertyInclusion(
+                            inclusion -> inclusion.withValueInclusion(JsonInclude.Include.NON_NULL))
                     .build();
 
     private static final Pattern NAME = Pattern.compile("[A-Za-z0-9._@:/-]{1,100}");

@@ -195,8 +195,8 @@ final class DocumentedAnswers implements OpenApiCustomizer {
         responses.forEach((status, response) -> addHeaders(status, response, tagged));
     }
 
-    /// Adds what every operation may answer, and what no test can bring about at will. An operation that can find an image locked reads it in
-    /// steps, and can find it changed between two of them.
+    /// Adds what every operation may answer, and what no test can bring about at will. An operation that can
+    /// find an image locked reads it in steps, and can find it changed between two of them.
     private static List<ExampleAnswer> withUnforeseeable(
             List<ExampleAnswer> shown, Operation operation, String path) {
         Set<ProblemType> types = EnumSet.noneOf(ProblemType.class);

@@ -273,6 +273,17 @@ class TokenModeTest {
         answer.json();
         assertThat(answer.response().headers().map().keySet())
                 .noneMatch(name -> name.toLowerCase(Locale.ROOT).startsWith("access-control"));
+        Answer preflight =
+                client.send(
+                        "OPTIONS",
+                        "/v1/images",
+                        "",
+                        "Origin",
+                        "https://example.org",
+                        "Access-Control-Request-Method",
+                        "POST");
+        preflight.problem(401, "unauthenticated");
+        assertThat(preflight.header("Access-Control-Allow-Origin")).isEmpty();
         headers.addAll(List.of("Sec-Fetch-Site", "cross-site"));
         client.send(
                         "POST",
