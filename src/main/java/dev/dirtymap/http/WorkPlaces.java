@@ -137,6 +137,9 @@ class WorkPlaces implements WebMvcConfigurer, HandlerInterceptor {
 
     private static long extents(HttpServletRequest request) {
         String limit = request.getParameter("limit");
-        return limit == null ? 0 : Math.min(Long.parseLong(limit), MAX_EXTENTS);
+        // Any other text is refused later on.
+        return limit != null && limit.matches("[0-9]{1,18}")
+                ? Math.min(Long.parseLong(limit), MAX_EXTENTS)
+                : 0;
     }
 }
