@@ -88,6 +88,8 @@ class ProblemHandler {
                 }
                 if (e.type() == ProblemType.OVERLOADED) {
                     headers.set(HttpHeaders.RETRY_AFTER, RETRY_AFTER_LOCK);
+                    // Who is sent away must not keep a place among the connections.
+                    headers.setConnection("close");
                 }
                 yield refused(e, request);
             }

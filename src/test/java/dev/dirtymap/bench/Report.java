@@ -35,11 +35,11 @@ final class Report {
         %s
         ## What was run
 
-        The service is the packaged jar with 64 MiB of heap, in a process of its own; its memory is that process's,
-                and its peak the highest during the counted runs.
+        The service is the packaged jar with 64 MiB of heap and the collector of the container image, in a process of
+                its own; its memory is that process's, and its peak the highest during the counted runs.
 
         ```sh
-        java -Xmx64m -jar target/dirtymap.jar --dirtymap.root=disks
+        java -Xmx64m -XX:+UseSerialGC -jar target/dirtymap.jar --dirtymap.root=disks
         curl -s -o /dev/null -H 'Accept: application/x-ndjson' $api/images/half.qcow2/bitmaps/b/extents
         curl -s -o /dev/null -H 'Accept: application/x-ndjson' $api/images/map2.qcow2/extents
         curl -s $api/images/pair.qcow2/bitmaps/b/merge -H 'Content-Type: application/json' -d '{"sources":[{"bitmap":"c"}]}'
@@ -51,8 +51,8 @@ final class Report {
         qemu-img bitmap --merge c -f qcow2 pair.qcow2 b
 
         java -Djarmode=tools -jar target/dirtymap.jar extract --destination unpacked
-        java -Xmx64m -XX:AOTCacheOutput=app.aot -jar unpacked/dirtymap.jar   # once, ended with SIGTERM
-        java -Xmx64m -XX:AOTCache=app.aot -jar unpacked/dirtymap.jar
+        java -Xmx64m -XX:+UseSerialGC -XX:AOTCacheOutput=app.aot -jar unpacked/dirtymap.jar   # once, ended with SIGTERM
+        java -Xmx64m -XX:+UseSerialGC -XX:AOTCache=app.aot -jar unpacked/dirtymap.jar
         ```
 
         - All disks have clusters and granules of 64 KiB. `qemu-nbd` has read the bitmap before its client is timed; we

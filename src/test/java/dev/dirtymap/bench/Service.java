@@ -22,8 +22,8 @@ import tools.jackson.databind.json.JsonMapper;
 /// The packaged service in a process of its own, so that its memory is that of nobody else.
 final class Service implements AutoCloseable {
 
-    /// What a user gives it, and nothing more.
-    static final List<String> HEAP = List.of("-Xmx64m");
+    /// The least heap that is supported, and the collector of the container image.
+    static final List<String> HEAP = List.of("-Xmx64m", "-XX:+UseSerialGC");
 
     private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(90);
 

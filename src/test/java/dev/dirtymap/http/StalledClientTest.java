@@ -53,6 +53,10 @@ class StalledClientTest {
                     assertThat(status).isIn("HTTP/1.1 200", "HTTP/1.1 503");
                     if (status.endsWith("200")) {
                         served.add(socket);
+                    } else {
+                        byte[] rest = socket.getInputStream().readAllBytes();
+                        assertThat(new String(rest, ISO_8859_1))
+                                .contains("\r\nConnection: close\r\n");
                     }
                 }
                 assertThat(served).hasSizeGreaterThan(CLIENTS / 2);
