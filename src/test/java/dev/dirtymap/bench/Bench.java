@@ -32,7 +32,7 @@ record Bench(Path folder, Service service, boolean quick, List<Row> rows) {
 
     /// Counted runs of what takes a moment.
     int shortRuns() {
-        return quick ? 3 : 9;
+        return quick ? 3 : 7;
     }
 
     /// 1 TiB, or in a trial a 64th of it.

@@ -21,7 +21,7 @@ final class MapCases {
         String[] peer = {"qemu-img", "map", "--output=json", "-f", "qcow2", file};
         Listed listed = Curl.read(Listed::of, url, Bench.NDJSON);
         listed.requireSame(Program.read(Listed::of, bench.folder(), peer), file);
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < 2; i++) {
             Curl.get(url, Bench.NDJSON);
         }
         Runs ours = new Runs();

@@ -18,7 +18,7 @@ final class PlotCases {
     private static final long PAUSE_MILLIS = 150;
 
     /// Sizes of the disks with few extents, as powers of two.
-    private static final List<Integer> SIZES = List.of(30, 34, 38, 40, 42, 44, 46);
+    private static final List<Integer> SIZES = List.of(30, 36, 40, 44, 46);
 
     private final Bench bench;
     private final BitmapCases bitmaps;

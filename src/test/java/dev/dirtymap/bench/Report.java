@@ -30,13 +30,13 @@ final class Report {
         Each time is the median of the counted runs, and in brackets the quickest and the slowest: %d where one takes
         seconds, %d where it takes a moment, after runs that warm both sides and are not counted. Before anything is
         counted, our NDJSON and the peer's list are compared by number, bytes and a hash of all ranges; of totals, the
-                dirty bytes. Text, CSV and CBOR are only timed, and so are the counted runs.
+        dirty bytes. Text, CSV and CBOR are only timed, and so are the counted runs.
 
         %s
         ## What was run
 
         The service is the packaged jar with 64 MiB of heap and the collector of the container image, in a process of
-                its own; its memory is that process's, and its peak the highest during the counted runs.
+        its own; its memory is that process's, and its peak the highest during the counted runs.
 
         ```sh
         java -Xmx64m -XX:+UseSerialGC -jar target/dirtymap.jar --dirtymap.root=disks
@@ -63,8 +63,12 @@ final class Report {
           long as they hold it. Requests for whole lists are therefore 150 ms apart (20 ms for the union),
           and pages 4 ms; 64 clients of one disk wait for each other's pauses, and their p99 shows it.
         - Merges are made on fresh copies of one disk, and the last pair is compared afterwards.
-        - A service sends one stream at once for each 2 MiB of its heap: of 1,000 slow clients the others are told 503 at
-          once, and stay connected.
+        - A service sends one stream at once for each 512 KiB of its heap: of 1,000 slow clients the others are told 503
+          within a second, and disconnected.
+        - Where the time of the slowest goes. 64 TiB: 128 MiB are copied from the page cache in 18 to 25 ms, in 512 steps
+          under the lock of 14 system calls each. The map: 1.4 GiB of JSON for 16.8 million extents, of which the walk is
+          a third, the text a third, and the rest what the client and the kernel take. A merge: two syncs, each bitmap
+          read twice and the result once more for the totals of the answer.
         - Clients and the service share the cores.
 
         ## How it grows

@@ -41,7 +41,7 @@ final class StartCases {
         Runs plain = new Runs();
         Runs quick = new Runs();
         bench.alternate(
-                bench.quick() ? 1 : 5,
+                bench.longRuns(),
                 () -> seconds(jar, cached),
                 quick,
                 () -> seconds(Service.jar(), Service.HEAP),
