@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
@@ -39,7 +40,11 @@ class ChangeRaceTest {
                 Thread.ofPlatform()
                         .start(() -> {
                             while (!stop.get()) {
-                                swapper.swapThereAndBack();
+                                try {
+                                    swapper.swapThereAndBack();
+                                } catch (UncheckedIOException made) {
+                                    swapper.restore();
+                                }
                             }
                         });
         long start = System.nanoTime();

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -128,6 +129,7 @@ class RenameRaceTest {
         private final Path place;
         private final Path original;
         private final Path link;
+        private int made;
 
         Swapper(Path place, Path target) throws IOException {
             this.place = place;
@@ -159,6 +161,21 @@ class RenameRaceTest {
             move(link, place);
             move(place, link);
             move(original, place);
+        }
+
+        /// Goes on after a swap that failed since somebody made a folder at the place while it was empty: puts that out
+        /// of the way.
+        void restore() {
+            while (Files.exists(original)) {
+                try {
+                    if (Files.exists(place, LinkOption.NOFOLLOW_LINKS)) {
+                        move(place, place.resolveSibling("made" + made++));
+                    }
+                    move(original, place);
+                } catch (UncheckedIOException madeAgain) {
+                    Thread.onSpinWait();
+                }
+            }
         }
 
         private static void move(Path from, Path to) {
