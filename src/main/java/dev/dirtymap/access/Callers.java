@@ -30,6 +30,12 @@ public final class Callers implements Supplier<NamePrefixes> {
                 : null;
     }
 
+    /// Whether the caller may see what is told of the service as a whole.
+    boolean seesAll() {
+        Caller caller = current();
+        return caller != null && caller.seesAll();
+    }
+
     /// Which images there are for the caller.
     @Override
     public NamePrefixes get() {

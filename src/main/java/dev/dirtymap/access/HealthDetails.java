@@ -38,19 +38,14 @@ class HealthDetails implements HealthEndpointGroupsPostProcessor {
     private record Guarded(HealthEndpointGroup group, Callers callers)
             implements HealthEndpointGroup {
 
-        private boolean seesAll() {
-            Caller caller = callers.current();
-            return caller != null && caller.seesAll();
-        }
-
         @Override
         public boolean showComponents(SecurityContext context) {
-            return seesAll() && group.showComponents(context);
+            return callers.seesAll() && group.showComponents(context);
         }
 
         @Override
         public boolean showDetails(SecurityContext context) {
-            return seesAll() && group.showDetails(context);
+            return callers.seesAll() && group.showDetails(context);
         }
 
         @Override

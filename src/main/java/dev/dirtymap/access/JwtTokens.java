@@ -58,12 +58,11 @@ final class JwtTokens implements Credentials {
     }
 
     private static Caller caller(Grant grant) {
-        NamedToken.Line line =
-                new NamedToken.Line(
-                        "grant", "0".repeat(64), grant.scopes(), grant.prefixes(), null);
         try {
-            Caller checked = NamedToken.of(line).caller();
-            return new Caller(grant.subject(), checked.scopes(), checked.visible());
+            return new Caller(
+                    grant.subject(),
+                    NamedToken.scopes(grant.scopes()),
+                    NamedToken.prefixes(grant.prefixes()));
         } catch (IllegalArgumentException e) {
             throw new ConfigurationException(
                     "dirtymap.auth.jwt.grants for subject '%s': %s."

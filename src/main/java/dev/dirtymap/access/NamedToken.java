@@ -85,7 +85,10 @@ record NamedToken(Caller caller, byte[] sha256, @Nullable Instant expires) {
         return new NamedToken(caller, HexFormat.of().parseHex(line.sha256), instant(line.expires));
     }
 
-    private static Set<Scope> scopes(@Nullable List<String> words) {
+    /// The scopes that are named, one at least.
+    ///
+    /// @throws IllegalArgumentException if there is none, or another word, as half a sentence
+    static Set<Scope> scopes(@Nullable List<String> words) {
         if (words == null || words.isEmpty()) {
             throw new IllegalArgumentException("scopes must name one at least");
         }
@@ -101,7 +104,8 @@ record NamedToken(Caller caller, byte[] sha256, @Nullable Instant expires) {
         return scopes;
     }
 
-    private static NamePrefixes prefixes(@Nullable List<String> texts) {
+    /// Names that begin with one of these; all names if there is none.
+    static NamePrefixes prefixes(@Nullable List<String> texts) {
         return texts == null || texts.isEmpty() ? NamePrefixes.ALL : limit(texts);
     }
 

@@ -80,7 +80,7 @@ final class LineBuffer {
         }
 
         /// The text, if the line before had the same length; else null.
-        @Nullable Constant ifAgain(long lineLength) {
+        private @Nullable Constant ifAgain(long lineLength) {
             if (lineLength != length) {
                 length = lineLength;
                 text = null;
@@ -124,6 +124,17 @@ final class LineBuffer {
             LONGS.set(bytes, length + i * Long.BYTES, words[i]);
         }
         length += text.length;
+    }
+
+    /// Puts the rest of a line, if the line before had the same length.
+    ///
+    /// @return false if nothing was put
+    boolean put(Rest rest, long lineLength) {
+        Constant again = rest.ifAgain(lineLength);
+        if (again != null) {
+            put(again);
+        }
+        return again != null;
     }
 
     void put(char character) {

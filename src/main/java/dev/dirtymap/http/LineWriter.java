@@ -64,12 +64,8 @@ final class LineWriter extends ExtentWriter {
         lines.makeRoom();
         lines.put(extent.offset());
         Allocation allocation = extent.allocation();
-        if (allocation == null && extent.dirty() == null) {
-            Constant again = rest.ifAgain(extent.length());
-            if (again != null) {
-                lines.put(again);
-                return;
-            }
+        if (allocation == null && extent.dirty() == null && lines.put(rest, extent.length())) {
+            return;
         }
         lines.put(separator);
         lines.put(extent.length());

@@ -51,12 +51,8 @@ final class NdjsonWriter extends ExtentWriter {
         lines.put(OFFSET);
         lines.put(extent.offset());
         Allocation allocation = extent.allocation();
-        if (allocation == null && extent.dirty() == null) {
-            Constant again = rest.ifAgain(extent.length());
-            if (again != null) {
-                lines.put(again);
-                return;
-            }
+        if (allocation == null && extent.dirty() == null && lines.put(rest, extent.length())) {
+            return;
         }
         lines.put(LENGTH);
         lines.put(extent.length());

@@ -13,8 +13,7 @@ import org.springframework.web.servlet.config.annotation.InterceptorRegistry;
 import org.springframework.web.servlet.config.annotation.WebMvcConfigurer;
 
 /// How much is done at once, streams apart ([StreamPlaces]). Each request takes as many places as it may take of the
-/// heap; who finds too few waits some
-/// seconds, and is then told to come again.
+/// heap; who finds too few waits some seconds, and is then told to come again.
 @Component
 class WorkPlaces implements WebMvcConfigurer, HandlerInterceptor {
 
