@@ -88,7 +88,8 @@ class LoadTest {
                 System.out.println(what + ": " + load);
                 all.forEach(System.out::println);
                 assertThat(load.failures).isEmpty();
-                assertThat(load.served.get()).isPositive();
+                // A page of 100,000 extents waits for its memory while a machine holds the image.
+                assertThat(load.busy.get()).isLessThan(load.served.get() / 10);
                 for (Attempts attempts : all) {
                     assertThat(attempts.succeeded()).as(attempts.toString()).isPositive();
                     assertThat(attempts.usualNanos())
@@ -165,6 +166,7 @@ class LoadTest {
         private final AtomicInteger served = new AtomicInteger();
         private final AtomicInteger changed = new AtomicInteger();
         private final AtomicInteger locked = new AtomicInteger();
+        private final AtomicInteger busy = new AtomicInteger();
         private final Queue<String> failures = new ConcurrentLinkedQueue<>();
         private final List<Thread> threads = new ArrayList<>();
         private final long start = System.nanoTime();
@@ -194,6 +196,7 @@ class LoadTest {
                     case 200 -> served.incrementAndGet();
                     case 409 -> changed.incrementAndGet();
                     case 423 -> locked.incrementAndGet();
+                    case 503 -> busy.incrementAndGet();
                     default -> failures.add(resource + ": " + response);
                 }
             } catch (IOException | UncheckedIOException cut) {
@@ -217,13 +220,14 @@ class LoadTest {
 
         @Override
         public String toString() {
-            return "%d clients in %.0f s: %d requests served, %d refused or cut because the image changed, %d because it was held"
+            return "%d clients in %.0f s: %d requests served, %d refused or cut because the image changed, %d because it was held, %d because others were served"
                     .formatted(
                             CLIENTS,
                             (System.nanoTime() - start) / 1e9,
                             served.get(),
                             changed.get(),
-                            locked.get());
+                            locked.get(),
+                            busy.get());
         }
     }
 }
