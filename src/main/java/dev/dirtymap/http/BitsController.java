@@ -49,10 +49,12 @@ class BitsController {
 
     private final Images images;
     private final BitmapChanges changes;
+    private final RequestMeters meters;
 
-    BitsController(Images images, BitmapChanges changes) {
+    BitsController(Images images, BitmapChanges changes, RequestMeters meters) {
         this.images = images;
         this.changes = changes;
+        this.meters = meters;
     }
 
     @GetMapping(
@@ -238,7 +240,7 @@ class BitsController {
 
     /// Sends bytes as they are read. No lock is held while they go out, and nothing is sent before the first
     /// step has succeeded; a failure after that cuts the connection short of Content-Length.
-    private static void send(
+    private void send(
             BitmapContent content,
             Span span,
             HttpServletRequest request,
@@ -261,7 +263,7 @@ class BitsController {
         if (!body) {
             return;
         }
-        OutputStream out = response.getOutputStream();
+        OutputStream out = meters.countedBits(response.getOutputStream());
         while (at < span.to) {
             if (run.end() <= at << 3) {
                 content.read(at << 3 & -64L, run);

@@ -7,6 +7,8 @@ import jakarta.servlet.http.HttpServletResponse;
 import java.io.IOException;
 import java.io.Writer;
 import java.nio.charset.StandardCharsets;
+import org.apache.catalina.Container;
+import org.apache.catalina.Context;
 import org.apache.catalina.connector.Request;
 import org.apache.catalina.connector.Response;
 import org.apache.catalina.core.StandardHost;
@@ -21,6 +23,7 @@ import org.springframework.http.ResponseEntity;
 import org.springframework.stereotype.Component;
 import org.springframework.web.bind.annotation.RequestMapping;
 import org.springframework.web.bind.annotation.RestController;
+import org.springframework.web.context.support.WebApplicationContextUtils;
 import tools.jackson.databind.json.JsonMapper;
 
 /// Problems for what never reaches a controller: a broken request line, an escaped slash in a path, a
@@ -58,6 +61,8 @@ final class ConnectorProblems {
                 return;
             }
             String path = request.getRequestURI();
+            Problem problem = problem(status, path == null ? "" : path);
+            count(problem);
             response.setContentType(MediaType.APPLICATION_PROBLEM_JSON_VALUE);
             response.setCharacterEncoding(StandardCharsets.UTF_8);
             response.setHeader("X-Content-Type-Options", "nosniff");
@@ -68,12 +73,23 @@ final class ConnectorProblems {
             }
             try (Writer writer = response.getReporter()) {
                 if (writer != null) {
-                    writer.write(
-                            JSON.writeValueAsString(problem(status, path == null ? "" : path)));
+                    writer.write(JSON.writeValueAsString(problem));
                     response.finishResponse();
                 }
             } catch (IOException | IllegalStateException e) {
                 container.getLogger().debug("the client is gone before its error was sent", e);
+            }
+        }
+
+        /// Tomcat makes this object, and Spring knows nothing of it.
+        private void count(Problem problem) {
+            for (Container child : container.findChildren()) {
+                if (child instanceof Context context) {
+                    WebApplicationContextUtils.getRequiredWebApplicationContext(
+                                    context.getServletContext())
+                            .getBean(RequestMeters.class)
+                            .problem(problem.type());
+                }
             }
         }
     }
@@ -96,6 +112,12 @@ final class ConnectorProblems {
     @RestController
     static final class Errors implements ErrorController {
 
+        private final RequestMeters meters;
+
+        Errors(RequestMeters meters) {
+            this.meters = meters;
+        }
+
         @RequestMapping("/error")
         @Nullable ResponseEntity<Problem> error(
                 HttpServletRequest request, HttpServletResponse response) {
@@ -108,10 +130,12 @@ final class ConnectorProblems {
             Object path = request.getAttribute(RequestDispatcher.ERROR_REQUEST_URI);
             int status = code instanceof Integer known ? known : 404;
             String instance = path instanceof String text ? text : request.getRequestURI();
+            Problem problem = problem(status, instance);
+            meters.problem(problem.type());
             return ResponseEntity.status(status)
                     .contentType(MediaType.APPLICATION_PROBLEM_JSON)
                     .header(HttpHeaders.CONTENT_DISPOSITION, "inline")
-                    .body(problem(status, instance));
+                    .body(problem);
         }
     }
 }

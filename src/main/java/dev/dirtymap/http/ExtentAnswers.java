@@ -29,10 +29,12 @@ class ExtentAnswers {
     private static final int DEFAULT_LIMIT = 1000;
 
     private final StreamPlaces places;
+    private final RequestMeters meters;
     private final JsonMapper mapper;
 
-    ExtentAnswers(StreamPlaces places, JsonMapper mapper) {
+    ExtentAnswers(StreamPlaces places, RequestMeters meters, JsonMapper mapper) {
         this.places = places;
+        this.meters = meters;
         this.mapper = mapper;
     }
 
@@ -57,7 +59,8 @@ class ExtentAnswers {
         if (format == ExtentFormat.JSON || HttpMethod.HEAD.matches(request.getMethod())) {
             Started started = start(query, cursor, opening, format, BitmapReader.MAX_PIECE);
             if (isWanted(started, format, request, response) && started.page != null) {
-                mapper.writeValue(response.getOutputStream(), started.page);
+                meters.extents(format, started.page.extents().size());
+                mapper.writeValue(meters.counted(format, response.getOutputStream()), started.page);
             }
             return;
         }
@@ -65,8 +68,9 @@ class ExtentAnswers {
             int piece = place.isLarge() ? BitmapReader.MAX_PIECE : ExtentScanner.FIRST_PIECE;
             Started started = start(query, cursor, opening, format, piece);
             if (isWanted(started, format, request, response)) {
-                OutputStream out = place.timed(response.getOutputStream());
-                stream(started, writer(format, started, out), place, request);
+                OutputStream out = place.timed(meters.counted(format, response.getOutputStream()));
+                long count = stream(started, writer(format, started, out), place, request);
+                meters.extents(format, count);
             }
         }
     }
@@ -182,7 +186,8 @@ class ExtentAnswers {
                                 : window.cursorAt(end, listing.subject(), listing.fingerprint()));
     }
 
-    private void stream(
+    /// @return how many extents were sent
+    private long stream(
             Started started, ExtentWriter writer, Place place, HttpServletRequest request)
             throws IOException {
         ObjectNode head = mapper.valueToTree(started.listing.head().of(started.window));
@@ -205,9 +210,11 @@ class ExtentAnswers {
                 extent = started.extents.next();
             } catch (IOException | ProblemException e) {
                 // Only reading failed: the client can still be told.
-                writer.failed(mapper.valueToTree(ProblemHandler.told(e, request)), sent);
+                Problem problem = ProblemHandler.told(e, request);
+                meters.problem(problem.type());
+                writer.failed(mapper.valueToTree(problem), sent);
                 writer.flush();
-                return;
+                return count;
             }
         }
         String next =
@@ -219,5 +226,6 @@ class ExtentAnswers {
                                 started.listing.fingerprint());
         writer.end(new End(next, count, dirtyBytes));
         writer.flush();
+        return count;
     }
 }

@@ -53,6 +53,12 @@ class ProblemHandler {
     /// How long to wait before asking for a locked image again, in seconds.
     private static final String RETRY_AFTER_LOCK = "5";
 
+    private final RequestMeters meters;
+
+    ProblemHandler(RequestMeters meters) {
+        this.meters = meters;
+    }
+
     @ExceptionHandler(Exception.class)
     ResponseEntity<Problem> handle(
             Exception failure, HttpServletRequest request, HttpServletResponse response)
@@ -68,6 +74,7 @@ class ProblemHandler {
         HttpHeaders headers = new HttpHeaders();
         Problem problem = problem(failure, request, headers);
         AuditTrail.problem(request, problem.type());
+        meters.problem(problem.type());
         headers.setContentType(MediaType.APPLICATION_PROBLEM_JSON);
         // Spring would name a download "f.txt" where an id looks like a file name.
         headers.set(HttpHeaders.CONTENT_DISPOSITION, "inline");

@@ -1,5 +1,7 @@
 package dev.dirtymap.http;
 
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MeterRegistry;
 import java.io.FilterOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -44,8 +46,14 @@ class StreamPlaces {
     private volatile long shortSince = System.nanoTime() - SHORTAGE_NANOS;
 
     @Autowired
-    StreamPlaces() {
+    StreamPlaces(MeterRegistry registry) {
         this(Math.clamp(Runtime.getRuntime().maxMemory() / BYTES, 16, 1 << 14), WATCH_NANOS);
+        Gauge.builder("dirtymap.streams", () -> count - places.availablePermits())
+                .description("Streams that are being sent")
+                .register(registry);
+        Gauge.builder("dirtymap.streams.max", () -> count)
+                .description("Streams that may be sent at once")
+                .register(registry);
     }
 
     /// @param count how many places there are

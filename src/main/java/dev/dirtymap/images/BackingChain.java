@@ -2,6 +2,7 @@ package dev.dirtymap.images;
 
 import dev.dirtymap.images.BitmapContent.LockLostException;
 import dev.dirtymap.images.ImageLockedException.Holder;
+import dev.dirtymap.images.ImageMeters.Access;
 import dev.dirtymap.posix.PosixFile;
 import dev.dirtymap.posix.RootFolder;
 import dev.dirtymap.qcow2.Feature;
@@ -36,16 +37,22 @@ public final class BackingChain implements MapSource, AutoCloseable {
     private final byte[] rootPath;
     private final NamePrefixes visible;
     private final Duration lockWait;
+    private final ImageMeters meters;
     private final List<ChainFile> files = new ArrayList<>();
     private final List<MapLayer> layers = new ArrayList<>();
     private @Nullable MapReader reader;
 
     private BackingChain(
-            RootFolder root, byte[] rootPath, NamePrefixes visible, Duration lockWait) {
+            RootFolder root,
+            byte[] rootPath,
+            NamePrefixes visible,
+            Duration lockWait,
+            ImageMeters meters) {
         this.root = root;
         this.rootPath = rootPath;
         this.visible = visible;
         this.lockWait = lockWait;
+        this.meters = meters;
     }
 
     /// Opens an image and, if wanted, all that lies below it. No lock is held when this returns.
@@ -62,9 +69,10 @@ public final class BackingChain implements MapSource, AutoCloseable {
             NamePrefixes visible,
             Id image,
             Duration lockWait,
-            boolean follow)
+            boolean follow,
+            ImageMeters meters)
             throws ImageException, IOException {
-        BackingChain chain = new BackingChain(root, rootPath, visible, lockWait);
+        BackingChain chain = new BackingChain(root, rootPath, visible, lockWait, meters);
         boolean complete = false;
         try {
             chain.addTop(image, follow);
@@ -171,7 +179,7 @@ public final class BackingChain implements MapSource, AutoCloseable {
 
     private ChainFile add(Id id) throws IOException {
         PosixFile opened = root.openFile(id.name(), false);
-        ChainFile file = ChainFile.of(id, opened);
+        ChainFile file = ChainFile.of(id, opened, meters);
         boolean loop = files.stream().anyMatch(other -> other.is(file.stat()));
         files.add(file);
         if (loop) {
@@ -221,13 +229,24 @@ public final class BackingChain implements MapSource, AutoCloseable {
         if (reader().readKnown(offset, piece)) {
             return;
         }
-        long deadline = System.nanoTime() + lockWait.toNanos();
+        long start = System.nanoTime();
+        try {
+            read(piece, start);
+        } catch (LockLostException e) {
+            meters.waited(Access.READ, start, e.locked().holder());
+            throw e;
+        }
+    }
+
+    /// @param start the `System.nanoTime` since when the locks are wanted
+    private void read(MapPiece piece, long start) throws IOException {
         while (true) {
             List<ReaderGate> gates = enterGates();
             Obstacle inTheWay;
             try {
                 inTheWay = lockAll();
                 if (inTheWay == null) {
+                    meters.waited(Access.READ, start, null);
                     try {
                         readUnchanged(piece);
                         return;
@@ -238,7 +257,7 @@ public final class BackingChain implements MapSource, AutoCloseable {
             } finally {
                 gates.forEach(ReaderGate::leave);
             }
-            if (System.nanoTime() - deadline >= 0) {
+            if (System.nanoTime() - start >= lockWait.toNanos()) {
                 throw new LockLostException(
                         new ImageLockedException(inTheWay.file.id(), inTheWay.holder));
             }

@@ -20,15 +20,16 @@ final class ChainFile implements AutoCloseable {
     private final DiskFile file;
 
     /// Takes over the file.
-    private ChainFile(Id id, PosixFile posixFile, FileStat stat) throws IOException {
+    private ChainFile(Id id, PosixFile posixFile, FileStat stat, ImageMeters meters)
+            throws IOException {
         this.id = id;
         this.posixFile = posixFile;
         this.stat = stat;
-        this.file = new DiskFile(id, posixFile);
+        this.file = new DiskFile(id, posixFile, meters);
     }
 
     /// Waits until every later change must show in the version, up to 20 ms after the last one.
-    static ChainFile of(Id id, PosixFile posixFile) throws IOException {
+    static ChainFile of(Id id, PosixFile posixFile, ImageMeters meters) throws IOException {
         boolean kept = false;
         try {
             FileStat stat = posixFile.stat();
@@ -45,7 +46,7 @@ final class ChainFile implements AutoCloseable {
                     seenSince = System.nanoTime();
                 }
             }
-            ChainFile opened = new ChainFile(id, posixFile, stat);
+            ChainFile opened = new ChainFile(id, posixFile, stat, meters);
             kept = true;
             return opened;
         } finally {

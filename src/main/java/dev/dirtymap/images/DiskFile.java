@@ -16,6 +16,7 @@ final class DiskFile implements ImageFile {
 
     private final Id id;
     private final PosixFile file;
+    private final ImageMeters meters;
     private final ImageFile channel;
 
     /// What the file has at least, once it has been looked at.
@@ -24,9 +25,10 @@ final class DiskFile implements ImageFile {
     /// The end of what was reserved.
     private long reserved;
 
-    DiskFile(Id id, PosixFile file) throws IOException {
+    DiskFile(Id id, PosixFile file, ImageMeters meters) throws IOException {
         this.id = id;
         this.file = file;
+        this.meters = meters;
         this.channel = ImageFile.of(file.channel());
     }
 
@@ -75,11 +77,13 @@ final class DiskFile implements ImageFile {
 
     @Override
     public void sync() throws IOException {
+        long start = System.nanoTime();
         try {
             channel.sync();
         } catch (IOException e) {
             throw told(e);
         }
+        meters.synced(start);
         requireNotCut();
     }
 

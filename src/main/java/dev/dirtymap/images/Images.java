@@ -6,6 +6,8 @@ import dev.dirtymap.posix.RootFolder;
 import dev.dirtymap.qcow2.ChangeRefusedException;
 import dev.dirtymap.qcow2.NewImage;
 import dev.dirtymap.qcow2.NoSpaceException;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -35,17 +37,19 @@ public class Images implements DisposableBean {
     private final Path rootPath;
     private final RootFolder root;
     private final Duration lockWait;
+    private final ImageMeters meters;
     private final Journal journal;
     private final Supplier<NamePrefixes> visible;
 
     /// For somebody who may see every image.
     Images(ImagesProperties properties) throws IOException {
-        this(properties, () -> NamePrefixes.ALL);
+        this(properties, () -> NamePrefixes.ALL, new SimpleMeterRegistry());
     }
 
     /// @param visible which images the one may see for whom this is asked; every other is absent
     @Autowired
-    Images(ImagesProperties properties, Supplier<NamePrefixes> visible) throws IOException {
+    Images(ImagesProperties properties, Supplier<NamePrefixes> visible, MeterRegistry registry)
+            throws IOException {
         this.visible = visible;
         Path configured = properties.root();
         this.rootPath =
@@ -54,7 +58,8 @@ public class Images implements DisposableBean {
                         : configured.toAbsolutePath().normalize();
         this.root = openRoot(rootPath);
         this.lockWait = properties.lockWait();
-        this.journal = new Journal(root);
+        this.meters = new ImageMeters(registry);
+        this.journal = new Journal(root, meters);
     }
 
     private static RootFolder openRoot(Path path) throws IOException {
@@ -98,7 +103,7 @@ public class Images implements DisposableBean {
     public <T> T readAsItIs(Id id, Work<T> work) throws ImageException, IOException {
         requireServed(id);
         try (PosixFile file = root.openFile(id.name(), false)) {
-            return work.on(new OpenImage(id, file, lockWait));
+            return work.on(new OpenImage(id, file, lockWait, meters));
         } catch (NoSuchFileException e) {
             throw new ImageNotFoundException(id);
         } catch (AccessDeniedException e) {
@@ -122,7 +127,7 @@ public class Images implements DisposableBean {
         recover(List.of(id), deadline());
         byte[] rootName = rootPath.toString().getBytes(StandardCharsets.UTF_8);
         try (BackingChain chain =
-                BackingChain.open(root, rootName, visible.get(), id, lockWait, follow)) {
+                BackingChain.open(root, rootName, visible.get(), id, lockWait, follow, meters)) {
             return work.on(chain);
         }
     }
@@ -195,7 +200,7 @@ public class Images implements DisposableBean {
         while (true) {
             recover(all, deadline);
             try (LockedImages locked =
-                    LockedImages.lock(root, journal, changed, sources, deadline)) {
+                    LockedImages.lock(root, journal, meters, changed, sources, deadline)) {
                 // A transaction may have been cut short while we waited for its locks.
                 if (journal.concerns(all)) {
                     continue;
@@ -253,6 +258,19 @@ public class Images implements DisposableBean {
         } catch (IOException e) {
             throw DiskFile.told(e);
         }
+    }
+
+    /// Makes sure that the root is still to be reached.
+    ///
+    /// @return bytes of room on its file system for this user
+    /// @throws IOException if it is not, with a sentence for an operator
+    public long freeBytes() throws IOException {
+        if (!root.isAt(rootPath)) {
+            throw new IOException(
+                    "the folder %s has been moved away, or something is mounted over it; this service still has the old one"
+                            .formatted(rootPath));
+        }
+        return root.freeBytes();
     }
 
     /// The transactions over several images that were cut short and cannot be finished without guessing, as

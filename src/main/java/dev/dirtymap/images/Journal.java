@@ -41,9 +41,11 @@ final class Journal {
     private static final int MAX_SIZE = 16 << 20;
 
     private final RootFolder root;
+    private final ImageMeters meters;
 
-    Journal(RootFolder root) {
+    Journal(RootFolder root, ImageMeters meters) {
         this.root = root;
+        this.meters = meters;
     }
 
     /// Makes prepared changes valid.
@@ -258,6 +260,7 @@ final class Journal {
                 entry.sector().write(locked.image(entry.image()).file());
             }
             root.delete(path(name));
+            meters.recovered();
             LOG.info("finished the transaction {} that was cut short: {}", name, ids);
         }
     }
@@ -265,7 +268,7 @@ final class Journal {
     private LockedImages lock(String name, Id image, List<Id> ids, long deadline)
             throws ImageException, IOException {
         try {
-            return LockedImages.lock(root, this, ids, List.of(), deadline);
+            return LockedImages.lock(root, this, meters, ids, List.of(), deadline);
         } catch (ImageNotFoundException e) {
             throw new TransactionUnfinishedException(
                     image, FOLDER + '/' + name, String.valueOf(e.getMessage()));

@@ -1,6 +1,7 @@
 package dev.dirtymap.images;
 
 import dev.dirtymap.images.ImageLockedException.Holder;
+import dev.dirtymap.images.ImageMeters.Access;
 import dev.dirtymap.posix.FileStat;
 import dev.dirtymap.posix.PosixFile;
 import dev.dirtymap.qcow2.BitmapsDraft;
@@ -25,11 +26,12 @@ final class LockedImage implements AutoCloseable {
     private final FileStat identity;
     private @Nullable BitmapsDraft draft;
 
-    private LockedImage(Id id, PosixFile posixFile, boolean writable) throws IOException {
+    private LockedImage(Id id, PosixFile posixFile, boolean writable, ImageMeters meters)
+            throws IOException {
         this.id = id;
         this.posixFile = posixFile;
         this.writable = writable;
-        this.file = new DiskFile(id, posixFile);
+        this.file = new DiskFile(id, posixFile, meters);
         this.identity = posixFile.stat();
     }
 
@@ -37,9 +39,25 @@ final class LockedImage implements AutoCloseable {
     ///
     /// @param writable whether for writing, as the file must have been opened
     /// @param deadline the `System.nanoTime` at which to give up
-    static LockedImage lock(Id id, PosixFile posixFile, boolean writable, long deadline)
+    static LockedImage lock(
+            Id id, PosixFile posixFile, boolean writable, long deadline, ImageMeters meters)
             throws ImageLockedException, IOException {
-        LockedImage image = new LockedImage(id, posixFile, writable);
+        Access access = writable ? Access.WRITE : Access.READ;
+        long start = System.nanoTime();
+        try {
+            LockedImage image = lock(id, posixFile, writable, meters, deadline);
+            meters.waited(access, start, null);
+            return image;
+        } catch (ImageLockedException e) {
+            meters.waited(access, start, e.holder());
+            throw e;
+        }
+    }
+
+    private static LockedImage lock(
+            Id id, PosixFile posixFile, boolean writable, ImageMeters meters, long deadline)
+            throws ImageLockedException, IOException {
+        LockedImage image = new LockedImage(id, posixFile, writable, meters);
         if (!writable) {
             image.await(deadline);
             return image;

@@ -31,10 +31,12 @@ public final class LockedImages implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(LockedImages.class);
 
     private final Journal journal;
+    private final ImageMeters meters;
     private final Map<Id, LockedImage> images = new LinkedHashMap<>();
 
-    private LockedImages(Journal journal) {
+    private LockedImages(Journal journal, ImageMeters meters) {
         this.journal = journal;
+        this.meters = meters;
     }
 
     /// Opens and locks.
@@ -43,11 +45,12 @@ public final class LockedImages implements AutoCloseable {
     static LockedImages lock(
             RootFolder root,
             Journal journal,
+            ImageMeters meters,
             Collection<Id> changed,
             Collection<Id> read,
             long deadline)
             throws ImageException, IOException {
-        LockedImages locked = new LockedImages(journal);
+        LockedImages locked = new LockedImages(journal, meters);
         TreeSet<Id> ordered =
                 new TreeSet<>((one, other) -> Arrays.compareUnsigned(one.name(), other.name()));
         ordered.addAll(changed);
@@ -81,7 +84,7 @@ public final class LockedImages implements AutoCloseable {
         try {
             LockedImage twin = twin(file.stat());
             if (twin == null) {
-                LockedImage locked = LockedImage.lock(id, file, writable, deadline);
+                LockedImage locked = LockedImage.lock(id, file, writable, deadline, meters);
                 kept = true;
                 images.put(id, locked);
                 if (!isStill(root, id, locked)) {
@@ -160,7 +163,10 @@ public final class LockedImages implements AutoCloseable {
             throws ImageException, IOException {
         LockedImage image = get(id);
         try {
-            return Repair.bitmaps(image.view().image(), image.file(), dropUnsupported, false);
+            List<RepairAction> actions =
+                    Repair.bitmaps(image.view().image(), image.file(), dropUnsupported, false);
+            meters.repairedBitmaps();
+            return actions;
         } catch (ChangeRefusedException e) {
             throw new ImageRefusedException(id, e);
         }
@@ -168,7 +174,9 @@ public final class LockedImages implements AutoCloseable {
 
     /// Takes leaked clusters out of use ([Repair#leaks]). On the disk when this returns.
     public List<RepairAction> repairLeaks(Id id) throws IOException {
-        return Repair.leaks(get(id).file(), false);
+        List<RepairAction> actions = Repair.leaks(get(id).file(), false);
+        meters.repairedLeaks();
+        return actions;
     }
 
     LockedImage image(Id id) {
@@ -200,13 +208,19 @@ public final class LockedImages implements AutoCloseable {
             }
         }
         List<Prepared> changing = prepared.stream().filter(p -> p.commit.sector() != null).toList();
-        if (changing.size() > 1) {
-            journal.commit(changing);
-        } else {
-            for (Prepared one : changing) {
-                commit(one);
+        try {
+            if (changing.size() > 1) {
+                journal.commit(changing);
+            } else {
+                for (Prepared one : changing) {
+                    commit(one);
+                }
             }
+        } catch (OutcomeUnknownException e) {
+            meters.commitUnknown();
+            throw e;
         }
+        meters.committed(changing.size());
         changing.forEach(LockedImages::finish);
     }
 

@@ -1,6 +1,7 @@
 package dev.dirtymap.images;
 
 import dev.dirtymap.images.ImageLockedException.Holder;
+import dev.dirtymap.images.ImageMeters.Access;
 import dev.dirtymap.posix.FileStat;
 import dev.dirtymap.posix.PosixFile;
 import dev.dirtymap.qcow2.Bitmap;
@@ -40,6 +41,7 @@ public final class OpenImage {
     private final PosixFile posixFile;
     private final Duration lockWait;
     private final ReaderGate gate;
+    private final ImageMeters meters;
     private final ImageFile file;
 
     /// The version that was seen last, and the `System.nanoTime` since when.
@@ -47,10 +49,12 @@ public final class OpenImage {
 
     private long seenSince;
 
-    OpenImage(Id id, PosixFile posixFile, Duration lockWait) throws IOException {
+    OpenImage(Id id, PosixFile posixFile, Duration lockWait, ImageMeters meters)
+            throws IOException {
         this.id = id;
         this.posixFile = posixFile;
         this.lockWait = lockWait;
+        this.meters = meters;
         FileStat stat = posixFile.stat();
         this.gate = ReaderGate.of(stat.device(), stat.inode());
         this.file = ImageFile.of(posixFile.channel());
@@ -299,6 +303,17 @@ public final class OpenImage {
     ///
     /// @throws ContentChangedException if the file is not at `version` any more
     void step(FileVersion version, Step step) throws ImageLockedException, IOException {
+        long start = System.nanoTime();
+        try {
+            step(version, step, start);
+        } catch (ImageLockedException e) {
+            meters.waited(Access.READ, start, e.holder());
+            throw e;
+        }
+    }
+
+    private void step(FileVersion version, Step step, long start)
+            throws ImageLockedException, IOException {
         awaitTurn();
         long deadline = System.nanoTime() + lockWait.toNanos();
         while (true) {
@@ -306,6 +321,7 @@ public final class OpenImage {
             try {
                 inTheWay = QemuLocks.tryRead(posixFile);
                 if (inTheWay == null) {
+                    meters.waited(Access.READ, start, null);
                     try {
                         run(step, version, System.nanoTime() + ReaderGate.STEP_NANOS);
                         return;

@@ -1,6 +1,7 @@
 package dev.dirtymap.posix;
 
 import java.io.ByteArrayOutputStream;
+import java.io.File;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -186,6 +187,26 @@ public final class RootFolder implements AutoCloseable {
                 }
             }
         }
+    }
+
+    /// Whether a path leads to this folder now: nobody moved it away or mounted something over it. Asks the file
+    /// system of the folder, which may be a server that is gone.
+    public boolean isAt(Path path) throws IOException {
+        String what = path.toString();
+        long flags = Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC;
+        try (Descriptor there =
+                Descriptor.opened(
+                        Libc.openat2(Libc.WORKING_FOLDER, bytesOf(path), flags, 0, 0), what)) {
+            Statx found = there.with(number -> Statx.of(number, what));
+            return root.with(number -> Statx.of(number, what)).isSameFile(found);
+        } catch (NoSuchFileException | NotDirectoryException absent) {
+            return false;
+        }
+    }
+
+    /// Bytes that this user may still write to the file system of this folder.
+    public long freeBytes() throws IOException {
+        return root.with(number -> new File(Descriptor.magicLink(number)).getUsableSpace());
     }
 
     /// Files that were opened stay open.

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.dirtymap.http.ExtentPage.ExtentBody;
 import dev.dirtymap.images.Id;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -70,7 +71,10 @@ class ReadErrorTest {
                                         window.next(),
                                         window.end()),
                         (_, _) -> bodies(extents));
-        new ExtentAnswers(new StreamPlaces(), JsonMapper.shared())
+        new ExtentAnswers(
+                        new StreamPlaces(new SimpleMeterRegistry()),
+                        new RequestMeters(new SimpleMeterRegistry()),
+                        JsonMapper.shared())
                 .answer(ALL, null, () -> listing, request, response);
         return response;
     }

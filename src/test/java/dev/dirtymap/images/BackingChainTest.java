@@ -14,6 +14,7 @@ import dev.dirtymap.testimages.Programs;
 import dev.dirtymap.testimages.QemuImg;
 import dev.dirtymap.testimages.QemuIo;
 import dev.dirtymap.testimages.StorageDaemon;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -181,7 +182,8 @@ class BackingChainTest {
                 NamePrefixes.ALL,
                 Id.of(name.getBytes(UTF_8)),
                 Duration.ofMillis(200),
-                follow);
+                follow,
+                new ImageMeters(new SimpleMeterRegistry()));
     }
 
     private List<MapExtent> map(String name, boolean follow) throws ImageException, IOException {

@@ -6,6 +6,7 @@ import dev.dirtymap.images.LockedImages.Prepared;
 import dev.dirtymap.posix.RootFolder;
 import dev.dirtymap.qcow2.ChangeRefusedException;
 import dev.dirtymap.qcow2.Commit;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -46,11 +47,13 @@ final class Crashed {
     /// journal still there.
     static void stop(Path folder, int commits, List<String> images, Stop stop) throws Exception {
         List<Id> ids = images.stream().map(Crashed::id).toList();
+        ImageMeters meters = new ImageMeters(new SimpleMeterRegistry());
         try (RootFolder root = RootFolder.open(folder);
                 LockedImages locked =
                         LockedImages.lock(
                                 root,
-                                new Journal(root),
+                                new Journal(root, meters),
+                                meters,
                                 ids,
                                 List.of(),
                                 System.nanoTime() + TimeUnit.SECONDS.toNanos(30))) {
