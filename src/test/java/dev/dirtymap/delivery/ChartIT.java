@@ -62,8 +62,9 @@ class ChartIT {
                 image: {repository: registry.example/dirtymap, tag: 1.2.3, pullSecrets: [registry]}
                 images: {claim: vm-disks}
                 auth: {mode: jwt, issuer: "https://id.example:8443/realms/vm"}
+                env: [{name: LOGGING_STRUCTURED_FORMAT_CONSOLE, value: logstash}]
                 resources: {requests: {cpu: 1, memory: 1Gi}, limits: {cpu: "2", memory: 2Gi}}
-                networkPolicy: {from: [{namespaceSelector: {matchLabels: {team: backup}}}]}
+                networkPolicy: {from: [{namespaceSelector: {matchLabels: {team: backup}}}], egress: [{ports: [{port: 4318}]}]}
                 ingress: {enabled: true, className: nginx, host: dirtymap.example, tlsSecret: dirtymap-tls}
                 serviceMonitor: {enabled: true, labels: {release: prometheus}, tokenSecret: metrics}
                 """,
@@ -161,6 +162,9 @@ class ChartIT {
                 "auth: {mode: jwt, issuer: 'http://id.example'} | auth.issuer",
                 "auth: {mode: jwt, issuer: 'https://id.example', audience: ''} | auth.audience",
                 "auth: {tokens: secret} | tokens",
+                "env: [{name: lower, value: a}] | env",
+                "env: [{name: PORT, value: 8080}] | env",
+                "env: [{name: PORT}] | env",
                 "replica: 2 | replica",
                 "replicas: 0 | replicas",
                 "kind: StatefulSet | kind",
@@ -228,6 +232,8 @@ class ChartIT {
             assertThat(images.getPersistentVolumeClaim().getClaimName()).isIn("images", "vm-disks");
         }
         Map<String, String> environment = environment(pod);
+        assertThat(environment.getOrDefault("LOGGING_STRUCTURED_FORMAT_CONSOLE", ""))
+                .isEqualTo(deployed == Deployed.EVERYTHING ? "logstash" : "");
         assertThat(environment).containsEntry("DIRTYMAP_AUTH_MODE", tokens ? "token" : "jwt");
         if (tokens) {
             assertThat(environment).containsEntry("DIRTYMAP_AUTH_TOKENS", "/etc/dirtymap/tokens");
@@ -295,7 +301,7 @@ class ChartIT {
                         switch (deployed) {
                             case SHARED_VOLUME_WITH_TOKENS, ONE_REPLICA -> List.of();
                             case NODE_DISKS_WITH_JWT -> List.of("53", "53", "443", "6443");
-                            case EVERYTHING -> List.of("53", "53", "8443", "6443");
+                            case EVERYTHING -> List.of("53", "53", "8443", "6443", "4318");
                         });
         assertThat(objects.one(V1ServiceAccount.class).getAutomountServiceAccountToken()).isFalse();
     }

@@ -9,6 +9,7 @@ import dev.dirtymap.testimages.StorageDaemon;
 import java.net.InetAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
@@ -138,6 +139,19 @@ class MetricsTest {
         assertGrew(before, after, waits("write", "other-program"), 1);
         assertGrew(before, after, waits("write", "service"), 0);
         assertGrew(before, after, "dirtymap_problems_total{type=\"image-locked\"}", 2);
+    }
+
+    @Test
+    void areDocumented() throws Exception {
+        String page = Files.readString(Path.of("docs/operation.md"));
+        for (String series : metrics().keySet()) {
+            if (series.startsWith("dirtymap_")) {
+                String name =
+                        series.replaceAll("[{].*", "")
+                                .replaceAll("_seconds_(count|sum|max)$", "_seconds");
+                assertThat(page).contains("`" + name + "`");
+            }
+        }
     }
 
     @Test
