@@ -16,6 +16,11 @@ abstract sealed class BitCursor {
     /// @return whether anything was set
     abstract boolean set(ClusterBits cluster, long from, long to) throws IOException;
 
+    /// Whether bits may be asked for again.
+    boolean goesBack() {
+        return false;
+    }
+
     /// Whether [#set] would set anything.
     boolean reaches(long from, long to) {
         throw new UnsupportedOperationException("only ranges are known beforehand");
@@ -63,6 +68,11 @@ abstract sealed class BitCursor {
 
         Aligned(BitSource source) {
             this.source = source;
+        }
+
+        @Override
+        boolean goesBack() {
+            return true;
         }
 
         @Override

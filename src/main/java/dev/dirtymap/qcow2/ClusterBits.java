@@ -1,9 +1,15 @@
 package dev.dirtymap.qcow2;
 
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
 import java.util.Arrays;
 
 /// One cluster of bitmap data in the making. Bit n is bit n % 8, from the least significant, of byte n / 8.
 final class ClusterBits {
+
+    private static final VarHandle WORDS =
+            MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
 
     private final byte[] bytes;
     private boolean touched;
@@ -61,8 +67,14 @@ final class ClusterBits {
     boolean or(int atBit, byte[] source, int from, int length) {
         touched = true;
         int at = atBit >>> 3;
-        int any = 0;
-        for (int i = 0; i < length; i++) {
+        int words = length & -Long.BYTES;
+        long any = 0;
+        for (int i = 0; i < words; i += Long.BYTES) {
+            long word = (long) WORDS.get(source, from + i);
+            WORDS.set(bytes, at + i, (long) WORDS.get(bytes, at + i) | word);
+            any |= word;
+        }
+        for (int i = words; i < length; i++) {
             bytes[at + i] |= source[from + i];
             any |= source[from + i];
         }
@@ -74,12 +86,26 @@ final class ClusterBits {
     }
 
     boolean isZero() {
-        for (byte b : bytes) {
-            if (b != 0) {
+        // Clusters have 512 bytes and more.
+        for (int i = 0; i < bytes.length; i += Long.BYTES) {
+            if ((long) WORDS.get(bytes, i) != 0) {
                 return false;
             }
         }
         return true;
+    }
+
+    /// Whether there are set and clear bits among the first ones.
+    ///
+    /// @param count how many, a multiple of 8
+    boolean isMixed(int count) {
+        int length = count >>> 3;
+        for (int i = 0; i < length; i++) {
+            if (bytes[i] != bytes[0]) {
+                return true;
+            }
+        }
+        return length > 0 && bytes[0] != 0 && bytes[0] != -1;
     }
 
     /// Whether every bit of the cluster is set.

@@ -114,34 +114,99 @@ final class Content {
     /// @param own what that bitmap has now, if it is stored with this very geometry: clusters to which nothing
     ///     is added are kept
     void evaluate(Geometry geometry, @Nullable Source own, Visitor visitor) throws IOException {
-        boolean keeps = own != null && sources.containsKey(own);
-        List<BitCursor> others = new ArrayList<>();
-        for (Map.Entry<Source, Integer> source : sources.entrySet()) {
-            if (!keeps
-                    || source.getKey() != own
-                    || source.getValue() > geometry.granularityBits()) {
-                others.add(cursor(source.getKey(), source.getValue(), geometry));
-            }
-        }
-        BitCursor base = keeps && own != null ? BitCursor.aligned(own.bits) : null;
-        BitCursor marks = BitCursor.ranges(marked, geometry);
-        ClusterBits bits = new ClusterBits(1 << geometry.clusterBits());
-        long perCluster = geometry.bitsPerCluster();
+        Evaluation evaluation = new Evaluation(geometry, own);
         for (long index = 0; index < geometry.tableSize(); index++) {
-            long from = index * perCluster;
-            long to = Math.min(geometry.bits(), from + perCluster);
+            Kind kind = evaluation.cluster(index);
+            visitor.cluster(index, kind, evaluation.bits);
+        }
+    }
+
+    /// Works out what all clusters come to, and reads no more than it takes to know.
+    ///
+    /// @param visitor the bits that it gets mean nothing
+    void kinds(Geometry geometry, @Nullable Source own, Visitor visitor) throws IOException {
+        Evaluation evaluation = new Evaluation(geometry, own);
+        for (long index = 0; index < geometry.tableSize(); index++) {
+            Kind kind = evaluation.isMixedAtOnce(index) ? Kind.MIXED : evaluation.cluster(index);
+            visitor.cluster(index, kind, evaluation.bits);
+        }
+    }
+
+    /// One walk over the clusters of a bitmap that shall have this content.
+    private final class Evaluation {
+
+        /// The first bits of a cluster, which mostly are a sample of all: as many as a source reads at once.
+        private static final int SAMPLE = ExtentScanner.FIRST_PIECE * Byte.SIZE;
+
+        final ClusterBits bits;
+        private final Geometry geometry;
+        private final boolean keeps;
+        private final List<BitCursor> others = new ArrayList<>();
+        private final @Nullable BitCursor base;
+        private final BitCursor marks;
+
+        Evaluation(Geometry geometry, @Nullable Source own) throws IOException {
+            this.geometry = geometry;
+            this.bits = new ClusterBits(1 << geometry.clusterBits());
+            this.keeps = own != null && sources.containsKey(own);
+            for (Map.Entry<Source, Integer> source : sources.entrySet()) {
+                if (!keeps
+                        || source.getKey() != own
+                        || source.getValue() > geometry.granularityBits()) {
+                    others.add(cursor(source.getKey(), source.getValue(), geometry));
+                }
+            }
+            this.base = keeps && own != null ? BitCursor.aligned(own.bits) : null;
+            this.marks = BitCursor.ranges(marked, geometry);
+        }
+
+        private long start(long index) {
+            return index * geometry.bitsPerCluster();
+        }
+
+        private long end(long index) {
+            return Math.min(geometry.bits(), start(index) + geometry.bitsPerCluster());
+        }
+
+        private boolean addOthers(long from, long to) throws IOException {
             bits.reset();
             boolean added = false;
             for (BitCursor other : others) {
                 added |= other.set(bits, from, to);
             }
+            return added;
+        }
+
+        /// Whether the first bits say that the cluster has to be written. Says no where it would take more than a
+        /// second look at them.
+        boolean isMixedAtOnce(long index) throws IOException {
+            long from = start(index);
+            long to = from + SAMPLE;
+            if (to >= end(index)
+                    || !marked.isEmpty()
+                    || !others.stream().allMatch(BitCursor::goesBack)) {
+                return false;
+            }
+            boolean added = addOthers(from, to);
+            if (keeps && !added) {
+                return false;
+            }
+            if (base != null) {
+                base.set(bits, from, to);
+            }
+            return bits.isMixed(SAMPLE);
+        }
+
+        Kind cluster(long index) throws IOException {
+            long from = start(index);
+            long to = end(index);
+            boolean added = addOthers(from, to);
             if (markedDirty) {
                 added |= marks.set(bits, from, to);
             }
             boolean cleared = !markedDirty && marks.reaches(from, to);
             if (!added && !cleared && keeps) {
-                visitor.cluster(index, Kind.KEPT, bits);
-                continue;
+                return Kind.KEPT;
             }
             if (base != null) {
                 base.set(bits, from, to);
@@ -149,11 +214,10 @@ final class Content {
             if (cleared) {
                 marks.clear(bits, from, to);
             }
-            Kind kind =
-                    bits.isZero()
-                            ? Kind.ZEROS
-                            : to - from == perCluster && bits.isOnes() ? Kind.ONES : Kind.MIXED;
-            visitor.cluster(index, kind, bits);
+            if (bits.isZero()) {
+                return Kind.ZEROS;
+            }
+            return to - from == geometry.bitsPerCluster() && bits.isOnes() ? Kind.ONES : Kind.MIXED;
         }
     }
 

@@ -44,7 +44,7 @@ final class TablePlan {
     /// Works out how many clusters it takes, and which of the old ones are left.
     void measure(ClusterUse use) throws IOException {
         Window old = oldTable();
-        content.evaluate(
+        content.kinds(
                 geometry,
                 own,
                 (index, kind, _) -> {

@@ -26,12 +26,16 @@ public record Totals(long dirtyBytes, long dirtyExtents) {
                     carry = 1;
                 }
                 case MIXED -> {
-                    for (long at = run.start(); at < run.end(); at += 64) {
-                        long word = run.word(at);
+                    int words = (int) ((run.end() - run.start() + 63) >>> 6);
+                    for (int i = 0; i < words; i++) {
+                        long word = run.get(i);
                         dirty += Long.bitCount(word);
                         // An extent begins at each set bit whose predecessor is clear.
                         extents += Long.bitCount(word & ~(word << 1 | carry));
-                        carry = word >>> Math.min(63, run.end() - at - 1) & 1;
+                        carry = word >>> 63;
+                    }
+                    if ((run.end() & 63) != 0) {
+                        carry = run.get(words - 1) >>> (run.end() - 1) & 1;
                     }
                 }
             }
