@@ -32,7 +32,7 @@ public record IssuedToken(String token, String line) {
     }
 
     /// The header to send, name and value.
-    public String[] header() {
+    String[] header() {
         return new String[] {"Authorization", "Bearer " + token};
     }
 }

@@ -24,26 +24,17 @@ final class OperatorHost implements AutoCloseable {
 
     private final Path folder;
     private final Path root;
-    private final List<String> properties;
-    private final @Nullable IssuedToken token;
     private final List<ServiceProcess> services = new ArrayList<>();
+    private @Nullable IssuedToken token;
 
-    private OperatorHost(Path folder, @Nullable IssuedToken token) throws IOException {
+    private OperatorHost(Path folder) throws IOException {
         this.folder = folder.toRealPath();
         this.root = Files.createDirectory(this.folder.resolve("root"));
-        this.token = token;
-        this.properties = new ArrayList<>(List.of("dirtymap.root=" + root));
-        properties.add("dirtymap.lock-wait=200ms");
-        if (token != null) {
-            Path tokens = Files.writeString(this.folder.resolve("tokens"), token.line() + "\n");
-            properties.addAll(
-                    List.of("dirtymap.auth.mode=token", "dirtymap.auth.tokens=" + tokens));
-        }
     }
 
-    /// @param token null if the service lets everybody in
-    static OperatorHost start(Path folder, @Nullable IssuedToken token) throws IOException {
-        OperatorHost host = new OperatorHost(folder, token);
+    /// Starts a service that lets everybody in.
+    static OperatorHost start(Path folder) throws IOException {
+        OperatorHost host = new OperatorHost(folder);
         host.startService(
                 List.of(
                         "unshare",
@@ -56,16 +47,21 @@ final class OperatorHost implements AutoCloseable {
         return host;
     }
 
-    private void startService(List<String> parent) {
+    private void startService(List<String> parent, String... more) {
+        List<String> properties = new ArrayList<>(List.of(more));
+        properties.add("dirtymap.root=" + root);
+        properties.add("dirtymap.lock-wait=200ms");
         ServiceProcess service =
                 ServiceProcess.startBelow(parent, folder, properties.toArray(new String[0]));
         services.add(service);
         service.port();
     }
 
-    /// Starts another replica, which is the one that is spoken to from then on.
-    void startReplica() {
-        startService(enter());
+    /// Starts another replica, which is the one that is spoken to from then on, with a token.
+    void startReplica(IssuedToken operator) throws IOException {
+        Path tokens = Files.writeString(folder.resolve("tokens"), operator.line() + "\n");
+        startService(enter(), "dirtymap.auth.mode=token", "dirtymap.auth.tokens=" + tokens);
+        token = operator;
     }
 
     /// Ends the first replica with SIGTERM.
@@ -95,15 +91,6 @@ final class OperatorHost implements AutoCloseable {
     /// Where the operator works.
     Path folder() {
         return folder;
-    }
-
-    /// These headers, with the token if there is one.
-    String[] headers(String... more) {
-        List<String> headers = new ArrayList<>(List.of(more));
-        if (token != null) {
-            headers.addAll(List.of(token.header()));
-        }
-        return headers.toArray(new String[0]);
     }
 
     /// The folder of the machine that has trouble.

@@ -1,6 +1,7 @@
 package dev.dirtymap.http;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.dirtymap.access.IssuedToken;
@@ -25,7 +26,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
 import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
@@ -36,6 +36,7 @@ import tools.jackson.databind.json.JsonMapper;
 class RunbookTest {
 
     private static final String DISK = "disk0.qcow2";
+    private static final String UPGRADE = "9. Upgrade the service";
 
     private static final SequencedMap<String, Situation> SITUATIONS = new LinkedHashMap<>();
 
@@ -48,7 +49,7 @@ class RunbookTest {
         SITUATIONS.put("6. Who holds the lock", RunbookTest::locked);
         SITUATIONS.put("7. Rotate a checkpoint", RunbookTest::rotate);
         SITUATIONS.put("8. Verify a backup base", RunbookTest::verifyBase);
-        SITUATIONS.put("9. Upgrade the service", RunbookTest::upgrade);
+        SITUATIONS.put(UPGRADE, RunbookTest::upgrade);
         SITUATIONS.put("10. Restore from a mistake", RunbookTest::mistake);
         SITUATIONS.put("Unfinished transactions", RunbookTest::unfinished);
         SITUATIONS.put("The disk failed while the change was made valid", (_, _) -> {});
@@ -59,43 +60,35 @@ class RunbookTest {
         void play(OperatorHost host, Blocks blocks) throws Exception;
     }
 
+    /// All but the upgrade with a service that lets everybody in, then the upgrade to one that wants a token, then
+    /// all the others again.
     @TestFactory
-    Stream<DynamicTest> withoutAccessControl(@TempDir Path folder) throws IOException {
-        return situations(folder, null);
-    }
-
-    @TestFactory
-    Stream<DynamicTest> withAToken(@TempDir Path folder) throws IOException {
-        return situations(
-                folder,
-                IssuedToken.of(
-                        "operator",
-                        "--scope",
-                        "bitmaps:read",
-                        "--scope",
-                        "bitmaps:write",
-                        "--scope",
-                        "bitmaps:delete"));
-    }
-
-    private static Stream<DynamicTest> situations(Path folder, @Nullable IssuedToken token)
-            throws IOException {
+    Stream<DynamicTest> everySituation(@TempDir Path folder) throws IOException {
         Runbook runbook = Runbook.read();
         assertThat(runbook.sections().sequencedKeySet())
                 .containsExactlyElementsOf(SITUATIONS.sequencedKeySet());
-        OperatorHost host = OperatorHost.start(folder, token);
-        return SITUATIONS.entrySet().stream()
-                .map(situation ->
-                        DynamicTest.dynamicTest(
-                                situation.getKey(),
-                                () -> {
-                                    host.clean();
-                                    Blocks blocks = runbook.section(situation.getKey(), host::run);
-                                    situation.getValue().play(host, blocks);
-                                    blocks.requireAllRun();
-                                    host.requireSoundImages();
-                                }))
+        List<String> others = new ArrayList<>(SITUATIONS.sequencedKeySet());
+        others.remove(UPGRADE);
+        OperatorHost host = OperatorHost.start(folder);
+        return Stream.of(
+                        others.stream().map(title -> test(title, title, runbook, host)),
+                        Stream.of(test(UPGRADE, UPGRADE, runbook, host)),
+                        others.stream()
+                                .map(title -> test(title + ", with a token", title, runbook, host)))
+                .flatMap(tests -> tests)
                 .onClose(host::close);
+    }
+
+    private static DynamicTest test(String name, String title, Runbook runbook, OperatorHost host) {
+        return DynamicTest.dynamicTest(
+                name,
+                () -> {
+                    host.clean();
+                    Blocks blocks = runbook.section(title, host::run);
+                    requireNonNull(SITUATIONS.get(title)).play(host, blocks);
+                    blocks.requireAllRun();
+                    host.requireSoundImages();
+                });
     }
 
     /// An image with two extents written since its bitmaps were added: 128 KiB at 0, 64 KiB at 512 MiB.
@@ -428,11 +421,18 @@ class RunbookTest {
         assertThat(before.replaceAll("\\s", "")).endsWith(up);
         // A request that runs, and a replica that died in the middle of another.
         HttpResponse<InputStream> running =
-                host.service().client().stream(
-                        disk2 + "/extents", host.headers("Accept", "text/plain"));
+                host.service().client().stream(disk2 + "/extents", "Accept", "text/plain");
         Crashed.stop(host.root(), 1, List.of("vm1/disk0.qcow2", "vm1/disk1.qcow2"), () -> true);
         ServiceProcess old = host.service();
-        host.startReplica();
+        host.startReplica(
+                IssuedToken.of(
+                        "operator",
+                        "--scope",
+                        "bitmaps:read",
+                        "--scope",
+                        "bitmaps:write",
+                        "--scope",
+                        "bitmaps:delete"));
         Thread end = Thread.ofPlatform().start(host::stopFirst);
         while (!old.log().contains("graceful shutdown")) {
             Thread.sleep(10);
