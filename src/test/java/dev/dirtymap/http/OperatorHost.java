@@ -53,8 +53,13 @@ final class OperatorHost implements AutoCloseable {
         properties.add("dirtymap.lock-wait=200ms");
         ServiceProcess service =
                 ServiceProcess.startBelow(parent, folder, properties.toArray(new String[0]));
+        try {
+            service.port();
+        } catch (AssertionError notReady) {
+            service.close();
+            throw notReady;
+        }
         services.add(service);
-        service.port();
     }
 
     /// Starts another replica, which is the one that is spoken to from then on, with a token.
