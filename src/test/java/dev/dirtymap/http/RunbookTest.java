@@ -419,9 +419,7 @@ class RunbookTest {
 
         String before = blocks.run();
         assertThat(before.replaceAll("\\s", "")).endsWith(up);
-        // A request that runs, and a replica that died in the middle of another.
-        HttpResponse<InputStream> running =
-                host.service().client().stream(disk2 + "/extents", "Accept", "text/plain");
+        // A replica that died in the middle of a change, and a request that runs.
         Crashed.stop(host.root(), 1, List.of("vm1/disk0.qcow2", "vm1/disk1.qcow2"), () -> true);
         ServiceProcess old = host.service();
         host.startReplica(
@@ -433,6 +431,8 @@ class RunbookTest {
                         "bitmaps:write",
                         "--scope",
                         "bitmaps:delete"));
+        HttpResponse<InputStream> running =
+                old.client().stream(disk2 + "/extents", "Accept", "text/plain");
         Thread end = Thread.ofPlatform().start(host::stopFirst);
         while (!old.log().contains("graceful shutdown")) {
             Thread.sleep(10);
