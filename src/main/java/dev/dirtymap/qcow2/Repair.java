@@ -28,8 +28,15 @@ public final class Repair {
             RefcountUpdate update = new RefcountUpdate(file, header);
             Check.run(
                     file,
-                    (first, count, references) ->
-                            update.apply(List.of(new Run(first, count)), (_, _) -> references));
+                    (first, count, references) -> {
+                        update.apply(List.of(new Run(first, count)), (_, _) -> references);
+                        if (references == 0) {
+                            // Nobody reads them, so it may happen before the refcounts are on the
+                            // disk.
+                            file.discard(
+                                    first << header.clusterBits(), count << header.clusterBits());
+                        }
+                    });
             file.sync();
         }
         return List.of(new RepairAction.FreeClusters(clusters[0]));

@@ -10,10 +10,12 @@ import java.util.Arrays;
 import java.util.List;
 
 /// A token made by the sub-command, with its line for the file.
-record IssuedToken(String token, String line) {
+public record IssuedToken(String token, String line) {
 
+    /// Makes one.
+    ///
     /// @param options as for the command, beyond the name
-    static IssuedToken of(String name, String... options) {
+    public static IssuedToken of(String name, String... options) {
         List<String> arguments = new ArrayList<>(List.of("--name", name));
         arguments.addAll(Arrays.asList(options));
         ByteArrayOutputStream out = new ByteArrayOutputStream();

@@ -17,9 +17,9 @@ import java.util.concurrent.TimeUnit;
 
 /// A transaction over several images that stops between two of its commits: here, or in a process of its own
 /// that then waits to be killed.
-final class Crashed {
+public final class Crashed {
 
-    static final String JOURNAL = ".dirtymap/transactions/crashed.journal";
+    public static final String JOURNAL = ".dirtymap/transactions/crashed.journal";
 
     private Crashed() {}
 
@@ -39,13 +39,14 @@ final class Crashed {
     }
 
     /// What happens while the locks are held.
-    interface Stop {
+    public interface Stop {
         boolean here() throws Exception;
     }
 
     /// Gives every image a bitmap `new` in place of its bitmap `old`, and stops after some commits, with the
     /// journal still there.
-    static void stop(Path folder, int commits, List<String> images, Stop stop) throws Exception {
+    public static void stop(Path folder, int commits, List<String> images, Stop stop)
+            throws Exception {
         List<Id> ids = images.stream().map(Crashed::id).toList();
         ImageMeters meters = new ImageMeters(new SimpleMeterRegistry());
         try (RootFolder root = RootFolder.open(folder);

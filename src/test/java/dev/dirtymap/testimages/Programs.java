@@ -15,7 +15,15 @@ import java.util.concurrent.ConcurrentHashMap;
 public final class Programs {
 
     private static final List<String> NEEDED =
-            List.of("qemu-img", "qemu-io", "qemu-nbd", "qemu-storage-daemon", "nbdinfo", "strace");
+            List.of(
+                    "qemu-img",
+                    "qemu-io",
+                    "qemu-nbd",
+                    "qemu-storage-daemon",
+                    "nbdinfo",
+                    "strace",
+                    "curl",
+                    "jq");
 
     /// Processes that nobody has reaped yet; killed when the JVM ends, so that an interrupted run leaves none behind.
     private static final Set<Process> RUNNING = ConcurrentHashMap.newKeySet();
