@@ -81,8 +81,10 @@ final class KnownFiles {
         places[place] = new Known(stat.device(), stat.bornNanos(), version, outline);
     }
 
+    /// Spreads numbers in a row, as file systems give them, over all places.
     private int first(FileStat stat) {
-        long mixed = (stat.inode() * 31 + stat.device()) * 0x9E3779B97F4A7C15L;
-        return Math.floorMod(mixed >>> 32, places.length / WAYS) * WAYS;
+        long mixed = stat.inode() * 31 + stat.device();
+        mixed = (mixed ^ mixed >>> 33) * 0xFF51AFD7ED558CCDL;
+        return Math.floorMod(mixed ^ mixed >>> 33, places.length / WAYS) * WAYS;
     }
 }
