@@ -76,7 +76,8 @@ class ImagesController {
                     @Nullable Integer limit,
             @Parameter(
                             description =
-                                    "The nextCursor of the page before, with the same filters or none.")
+                                    "The nextCursor of the page before, with the same filters or none."
+                                            + " It is as long as the names of images make it.")
                     @Nullable String cursor,
             @Parameter(
                             description =
