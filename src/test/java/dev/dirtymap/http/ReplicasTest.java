@@ -36,10 +36,11 @@ class ReplicasTest {
 
     private static final int REPLICAS = 3;
     private static final int IMAGES = 4;
+    private static final int ROUNDS = 5;
     private static final int GRANULE = 65536;
     private static final long SEED = Long.getLong("dirtymap.replicas.seed", 20_261_123);
     private static final long NANOS =
-            Integer.getInteger("dirtymap.replicas.seconds", 8) * 1_000_000_000L;
+            Integer.getInteger("dirtymap.replicas.seconds", 6) * 1_000_000_000L;
 
     @TempDir private static Path folder;
 
@@ -410,7 +411,7 @@ class ReplicasTest {
     void ofThoseWhoWantTheSameExactlyOneWins() throws Exception {
         add(0, "counter");
         String transactions = "/v1/images/%s/transactions".formatted(file(1));
-        for (int i = 0; i < 8; i++) {
+        for (int i = 0; i < ROUNDS; i++) {
             requireOneWins(compete("POST", bitmaps(0), named("new" + i)), 409, "bitmap-exists");
             requireOneWins(
                     compete(
@@ -440,7 +441,7 @@ class ReplicasTest {
                     409,
                     "image-exists");
         }
-        assertThat(names(first, 1)).hasSize(8);
+        assertThat(names(first, 1)).hasSize(ROUNDS);
         requireSound();
     }
 }
