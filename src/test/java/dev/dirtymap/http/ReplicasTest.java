@@ -42,6 +42,9 @@ class ReplicasTest {
     private static final long NANOS =
             Integer.getInteger("dirtymap.replicas.seconds", 6) * 1_000_000_000L;
 
+    /// How many answers there must be, however slow the machine is.
+    private static final int ENOUGH = 300;
+
     @TempDir private static Path folder;
 
     private static final List<ServiceProcess> SERVICES = new ArrayList<>();
@@ -119,6 +122,10 @@ class ReplicasTest {
         return true;
     }
 
+    private int answered() {
+        return answers.values().stream().mapToInt(AtomicInteger::get).sum();
+    }
+
     private void run(List<Work> clients) throws InterruptedException {
         long end = System.nanoTime() + NANOS;
         List<Thread> threads = new ArrayList<>();
@@ -129,7 +136,8 @@ class ReplicasTest {
                     Thread.ofPlatform()
                             .start(() -> {
                                 try {
-                                    while (System.nanoTime() < end && wrong.isEmpty()) {
+                                    while (wrong.isEmpty()
+                                            && (System.nanoTime() < end || answered() < ENOUGH)) {
                                         client.once(CLIENTS.get(random.nextInt(REPLICAS)), random);
                                     }
                                 } catch (RuntimeException | AssertionError e) {
