@@ -10,6 +10,7 @@ import dev.dirtymap.images.ImageNotFoundException;
 import dev.dirtymap.images.ImageUnreadableException;
 import dev.dirtymap.images.Images;
 import dev.dirtymap.images.OpenImage;
+import dev.dirtymap.images.Outline;
 import dev.dirtymap.qcow2.BitmapsState;
 import dev.dirtymap.qcow2.NewImage;
 import io.swagger.v3.oas.annotations.Operation;
@@ -52,8 +53,8 @@ class ImagesController {
     private static final int DEFAULT_LIMIT = 100;
     private static final int DEFAULT_CLUSTER_SIZE = 65536;
 
-    /// How much work one page may be: files that are opened, and time. What is not reached is left to the
-    /// next page.
+    /// How much work one page may be: files that are read, and time. What is not reached is left to the next
+    /// page.
     private static final int MAX_FILES = 10_000;
 
     private static final long MAX_NANOS = TimeUnit.SECONDS.toNanos(5);
@@ -75,7 +76,8 @@ class ImagesController {
                     @Nullable Integer limit,
             @Parameter(
                             description =
-                                    "The nextCursor of the page before, with the same filters or none.")
+                                    "The nextCursor of the page before, with the same filters or none."
+                                            + " It is as long as the names of images make it.")
                     @Nullable String cursor,
             @Parameter(
                             description =
@@ -250,7 +252,7 @@ class ImagesController {
 
         /// Each page gets one file further at least, so that no list stands still.
         @Override
-        public boolean visit(Id file) {
+        public boolean visit(Id file, @Nullable Outline outline) {
             boolean full =
                     found.size() == limit
                             || files == MAX_FILES
@@ -259,8 +261,11 @@ class ImagesController {
                 more = true;
                 return false;
             }
-            files++;
             last = file;
+            if (outline != null && !filter.mayAccept(outline)) {
+                return true;
+            }
+            files++;
             Described image = describe(file);
             if (image != null && filter.accepts(image)) {
                 found.add(image.body());
@@ -334,6 +339,21 @@ class ImagesController {
             if (value != null) {
                 cursor.require(field, value.toString(), what);
             }
+        }
+
+        /// False if no image that is like this is accepted, whether a program holds it or not.
+        boolean mayAccept(Outline outline) {
+            return switch (outline) {
+                case Outline.NoImage _ -> false;
+                case Outline.Broken _ ->
+                        (state == null || state == State.UNREADABLE)
+                                && bitmapsState == null
+                                && !Boolean.TRUE.equals(hasInconsistent);
+                case Outline.Legible image ->
+                        state != State.UNREADABLE
+                                && (bitmapsState == null || bitmapsState == image.bitmapsState())
+                                && (image.inUse() || !Boolean.TRUE.equals(hasInconsistent));
+            };
         }
 
         boolean accepts(Described image) {

@@ -20,7 +20,7 @@ public record FileVersion(long inode, long size, long modifiedNanos, long change
     static final long SETTLE_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
 
     /// How far the clock of a file server may be from ours before a change time that looks old may be new.
-    private static final long SKEW_NANOS = TimeUnit.SECONDS.toNanos(2);
+    static final long SKEW_NANOS = TimeUnit.SECONDS.toNanos(2);
 
     static FileVersion of(FileStat stat) {
         return new FileVersion(
@@ -33,7 +33,13 @@ public record FileVersion(long inode, long size, long modifiedNanos, long change
     ///
     /// @param seenNanos how long this very version has been seen
     long nanosToSettle(long seenNanos) {
-        long age = TimeUnit.MILLISECONDS.toNanos(System.currentTimeMillis()) - changedNanos;
-        return age >= SKEW_NANOS ? 0 : SETTLE_NANOS - seenNanos;
+        return isPast(System.currentTimeMillis()) ? 0 : SETTLE_NANOS - seenNanos;
+    }
+
+    /// Whether the change time lies so far back that every change from now on has a later one.
+    ///
+    /// @param nowMillis milliseconds since the epoch
+    boolean isPast(long nowMillis) {
+        return TimeUnit.MILLISECONDS.toNanos(nowMillis) - changedNanos >= SKEW_NANOS;
     }
 }

@@ -21,7 +21,7 @@ final class ImageWalk {
     private final NamePrefixes visible;
     private final byte[] prefix;
     private final byte @Nullable [] after;
-    private final Images.Visitor visitor;
+    private final Step step;
 
     ImageWalk(
             RootFolder root,
@@ -29,13 +29,22 @@ final class ImageWalk {
             NamePrefixes visible,
             byte[] prefix,
             byte @Nullable [] after,
-            Images.Visitor visitor) {
+            Step step) {
         this.root = root;
         this.ownFolder = ownFolder;
         this.visible = visible;
         this.prefix = prefix;
         this.after = after;
-        this.visitor = visitor;
+        this.step = step;
+    }
+
+    /// What is done with each file.
+    @FunctionalInterface
+    interface Step {
+        /// Sees one file.
+        ///
+        /// @return whether to go on
+        boolean to(Id file) throws IOException;
     }
 
     void run() throws IOException {
@@ -50,7 +59,7 @@ final class ImageWalk {
             if (isFolder ? !mayHold(path) : !wanted(path)) {
                 continue;
             }
-            if (isFolder ? !walk(path) : !visitor.visit(Id.of(path))) {
+            if (isFolder ? !walk(path) : !step.to(Id.of(path))) {
                 return false;
             }
         }

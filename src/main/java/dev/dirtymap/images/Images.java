@@ -39,6 +39,7 @@ public class Images implements DisposableBean {
     private final Duration lockWait;
     private final ImageMeters meters;
     private final Journal journal;
+    private final KnownFiles known = new KnownFiles();
     private final Supplier<NamePrefixes> visible;
 
     /// For somebody who may see every image.
@@ -103,7 +104,7 @@ public class Images implements DisposableBean {
     public <T> T readAsItIs(Id id, Work<T> work) throws ImageException, IOException {
         requireServed(id);
         try (PosixFile file = root.openFile(id.name(), false)) {
-            return work.on(new OpenImage(id, file, lockWait, meters));
+            return work.on(new OpenImage(id, file, lockWait, known, meters));
         } catch (NoSuchFileException e) {
             throw new ImageNotFoundException(id);
         } catch (AccessDeniedException e) {
@@ -284,16 +285,34 @@ public class Images implements DisposableBean {
     public interface Visitor {
         /// Sees one file.
         ///
+        /// @param outline what the file is, if that is known without reading it
         /// @return whether to go on
-        boolean visit(Id file) throws IOException;
+        boolean visit(Id file, @Nullable Outline outline) throws IOException;
     }
 
-    /// Walks all regular files beneath the root in the order of their names' bytes. No file is opened.
+    /// Walks all regular files beneath the root in the order of their names' bytes. No file is read: what a
+    /// [OpenImage#glance] found is known as long as the file has not changed.
     ///
     /// @param prefix only names that begin with these bytes
     /// @param after only names that come after this one; null for all
     public void walk(byte[] prefix, byte @Nullable [] after, Visitor visitor) throws IOException {
-        new ImageWalk(root, OWN_FOLDER, visible.get(), prefix, after, visitor).run();
+        new ImageWalk(
+                        root,
+                        OWN_FOLDER,
+                        visible.get(),
+                        prefix,
+                        after,
+                        file -> visitor.visit(file, outline(file)))
+                .run();
+    }
+
+    private @Nullable Outline outline(Id file) {
+        try {
+            return known.get(root.stat(file.name()));
+        } catch (IOException e) {
+            // Who opens the file meets the same failure, and tells it.
+            return null;
+        }
     }
 
     @Override

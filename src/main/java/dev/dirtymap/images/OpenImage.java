@@ -40,6 +40,7 @@ public final class OpenImage {
     private final Id id;
     private final PosixFile posixFile;
     private final Duration lockWait;
+    private final KnownFiles known;
     private final ReaderGate gate;
     private final ImageMeters meters;
     private final ImageFile file;
@@ -49,11 +50,13 @@ public final class OpenImage {
 
     private long seenSince;
 
-    OpenImage(Id id, PosixFile posixFile, Duration lockWait, ImageMeters meters)
+    /// @param known learns what a [#glance] finds
+    OpenImage(Id id, PosixFile posixFile, Duration lockWait, KnownFiles known, ImageMeters meters)
             throws IOException {
         this.id = id;
         this.posixFile = posixFile;
         this.lockWait = lockWait;
+        this.known = known;
         this.meters = meters;
         FileStat stat = posixFile.stat();
         this.gate = ReaderGate.of(stat.device(), stat.inode());
@@ -111,7 +114,9 @@ public final class OpenImage {
             boolean settled = settle && !held && settle();
             FileStat before = posixFile.stat();
             FileVersion version = FileVersion.of(before);
+            long readAt = System.currentTimeMillis();
             @Nullable T result = null;
+            @Nullable Outline outline = null;
             @Nullable IOException failure = null;
             try {
                 Image image = Image.open(file, held).orElse(null);
@@ -126,8 +131,12 @@ public final class OpenImage {
                                                 settled && version.equals(seen),
                                                 before.allocatedBytes(),
                                                 held));
+                // A program that holds it may be about to write what it told the file system
+                // already.
+                outline = settle || held ? null : Outline.of(image);
             } catch (IOException e) {
                 failure = e;
+                outline = e instanceof FormatException && !held ? new Outline.Broken() : null;
             }
             boolean moved =
                     held != QemuLocks.isHeldByProgram(posixFile)
@@ -135,6 +144,9 @@ public final class OpenImage {
             if (moved && tries < LOOKS) {
                 LockSupport.parkNanos(tries * PAUSE_NANOS);
                 continue;
+            }
+            if (outline != null && !moved) {
+                known.put(before, readAt, outline);
             }
             if (failure instanceof FormatException broken) {
                 throw new ImageUnreadableException(id, broken);

@@ -10,10 +10,13 @@ package dev.dirtymap.posix;
 /// @param modifiedNanos last change of the content, in nanoseconds since the epoch (UTC)
 /// @param changedNanos last change of content or attributes, in nanoseconds since the epoch (UTC);
 ///     no program can set it
+/// @param bornNanos when the file was made, in nanoseconds since the epoch (UTC); 0 where the file
+///     system does not know it
 public record FileStat(
         long device,
         long inode,
         long size,
         long allocatedBytes,
         long modifiedNanos,
-        long changedNanos) {}
+        long changedNanos,
+        long bornNanos) {}

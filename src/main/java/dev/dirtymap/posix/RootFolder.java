@@ -85,13 +85,26 @@ public final class RootFolder implements AutoCloseable {
     /// when permissions forbid it, [ErrnoException] for the rest.
     public PosixFile openFile(byte[] relativePath, boolean writable) throws IOException {
         String what = Errno.shown(relativePath);
-        requireProperParts(relativePath, what);
-        // Opening a FIFO blocks and opening a device can act, so O_PATH first, which only finds.
-        try (Descriptor found =
-                root.openBeneath(
-                        relativePath, Libc.O_PATH | Libc.O_NOFOLLOW | Libc.O_CLOEXEC, 0, what)) {
+        try (Descriptor found = find(relativePath, what)) {
             return found.with(number -> openFound(number, writable, what));
         }
+    }
+
+    /// A regular file as it is now. It is not opened, so nobody needs the right to read it.
+    ///
+    /// [NoSuchFileException] for all that [#openFile(byte\[\], boolean)] would not open.
+    public FileStat stat(byte[] relativePath) throws IOException {
+        String what = Errno.shown(relativePath);
+        try (Descriptor found = find(relativePath, what)) {
+            return found.with(number -> requireRegular(number, what)).toFileStat();
+        }
+    }
+
+    /// Opening a FIFO blocks and opening a device can act, so everything is found by O_PATH first.
+    private Descriptor find(byte[] relativePath, String what) throws IOException {
+        requireProperParts(relativePath, what);
+        return root.openBeneath(
+                relativePath, Libc.O_PATH | Libc.O_NOFOLLOW | Libc.O_CLOEXEC, 0, what);
     }
 
     /// The regular files and sub-folders of a folder, in no order, without `.`, `..` and everything
@@ -275,11 +288,17 @@ public final class RootFolder implements AutoCloseable {
     /// hands meanwhile.
     private static PosixFile openFound(int number, boolean writable, String what)
             throws IOException {
-        if (!Statx.of(number, what).isRegularFile()) {
-            throw new NoSuchFileException(what);
-        }
+        requireRegular(number, what);
         long access = writable ? Libc.O_RDWR : Libc.O_RDONLY;
         return new PosixFile(Descriptor.reopen(number, access, what), writable, what);
+    }
+
+    private static Statx requireRegular(int number, String what) throws IOException {
+        Statx stat = Statx.of(number, what);
+        if (!stat.isRegularFile()) {
+            throw new NoSuchFileException(what);
+        }
+        return stat;
     }
 
     /// By a use of the folder itself, so that a missing `/proc` is told now and not for each file.

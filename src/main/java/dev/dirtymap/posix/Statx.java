@@ -13,11 +13,13 @@ import java.lang.foreign.MemorySegment;
 ///
 /// | offset | size | field |
 /// | --- | --- | --- |
+/// | 0 | 4 | `stx_mask`: which fields the file system has filled |
 /// | 28 | 2 | `stx_mode`: type and permissions |
 /// | 32 | 8 | `stx_ino` |
 /// | 40 | 8 | `stx_size` in bytes |
 /// | 48 | 8 | `stx_blocks` in units of 512 bytes |
-/// | 96 | 16 | `stx_ctime`: `s64` seconds, `u32` nanoseconds, padding |
+/// | 80 | 16 | `stx_btime`: `s64` seconds, `u32` nanoseconds, padding |
+/// | 96 | 16 | `stx_ctime`: the same |
 /// | 112 | 16 | `stx_mtime`: the same |
 /// | 136 | 4 | `stx_dev_major` |
 /// | 140 | 4 | `stx_dev_minor` |
@@ -31,12 +33,20 @@ record Statx(
         long modifiedSeconds,
         int modifiedNanoOfSecond,
         long changedSeconds,
-        int changedNanoOfSecond) {
+        int changedNanoOfSecond,
+        long bornSeconds,
+        int bornNanoOfSecond) {
 
     static final long SIZE = 256;
 
     /// `STATX_BASIC_STATS`: all that `stat` tells.
     private static final int BASIC_STATS = 0x7ff;
+
+    /// `STATX_BTIME`, which not every file system knows.
+    private static final int BORN = 0x800;
+
+    /// `AT_STATX_FORCE_SYNC`: what the file server says now, and not what it said up to a minute ago.
+    private static final int FORCE_SYNC = 0x2000;
 
     // the type of a file, the high bits of its mode
     private static final int S_IFMT = 0xf000;
@@ -59,7 +69,7 @@ record Statx(
     private static Statx of(int folder, byte[] name, int flags, String what) throws IOException {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment buffer = arena.allocate(SIZE, Long.BYTES);
-            int result = Libc.statx(folder, name, flags, BASIC_STATS, buffer);
+            int result = Libc.statx(folder, name, flags | FORCE_SYNC, BASIC_STATS | BORN, buffer);
             if (result < 0) {
                 throw Errno.failure("statx", what, -result);
             }
@@ -68,6 +78,7 @@ record Statx(
     }
 
     static Statx parse(MemorySegment struct) {
+        boolean born = (struct.get(JAVA_INT, 0) & BORN) != 0;
         return new Statx(
                 Short.toUnsignedInt(struct.get(JAVA_SHORT, 28)),
                 struct.get(JAVA_INT, 136),
@@ -78,7 +89,9 @@ record Statx(
                 struct.get(JAVA_LONG, 112),
                 struct.get(JAVA_INT, 120),
                 struct.get(JAVA_LONG, 96),
-                struct.get(JAVA_INT, 104));
+                struct.get(JAVA_INT, 104),
+                born ? struct.get(JAVA_LONG, 80) : 0,
+                born ? struct.get(JAVA_INT, 88) : 0);
     }
 
     boolean isRegularFile() {
@@ -102,7 +115,8 @@ record Statx(
                 size,
                 Math.multiplyExact(blocks, BLOCK_SIZE),
                 nanos(modifiedSeconds, modifiedNanoOfSecond),
-                nanos(changedSeconds, changedNanoOfSecond));
+                nanos(changedSeconds, changedNanoOfSecond),
+                nanos(bornSeconds, bornNanoOfSecond));
     }
 
     /// Joined as the C library's `makedev` does: the low 8 bits of the minor number, the low 12 of

@@ -31,6 +31,7 @@ public final class BitmapDirectory {
     private final boolean heldForWriting;
     private final @Nullable Violation extensionViolation;
     private final DirectoryIndex index;
+    private @Nullable Summary summary;
 
     private BitmapDirectory(
             Header header,
@@ -132,9 +133,18 @@ public final class BitmapDirectory {
         return extensionViolation != null ? extensionViolation : index.violation();
     }
 
-    /// Judges every bitmap. Reads every bitmap table, up to [DirectoryIndex#TABLE_BUDGET] bytes, and no
+    /// Judges every bitmap, once. Reads every bitmap table, up to [DirectoryIndex#TABLE_BUDGET] bytes, and no
     /// bitmap data.
     public Summary summary() throws IOException {
+        Summary made = summary;
+        if (made == null) {
+            made = summarize();
+            summary = made;
+        }
+        return made;
+    }
+
+    private Summary summarize() throws IOException {
         Violation structural = structural();
         if (orphaned) {
             // QEMU ignores the extension then, but for its length.

@@ -475,6 +475,18 @@ class NamesTest {
         CLIENT.get(path + "~FE").problem(404, "bitmap-not-found");
     }
 
+    @Test
+    void aListGoesOnAfterTheLongestName() {
+        String start = ("\u00ff".repeat(250) + "/").repeat(14) + "\u00ff".repeat(200);
+        copy(start);
+        copy(start + "a");
+        String path = "/v1/images?limit=1&prefix=" + prefix + inFolder(start);
+        String cursor = CLIENT.json(path).path("nextCursor").asString();
+        assertThat(cursor).hasSizeBetween(25_000, 33_000);
+        assertThat(listed("/v1/images?limit=1&cursor=" + cursor))
+                .containsExactly(prefix + inFolder(start + "a"));
+    }
+
     /// As in a container: names are bytes there too.
     @Test
     void worksWhereTheLocaleKnowsOnlyAscii(@TempDir Path working) {

@@ -46,7 +46,7 @@ class PosixFileTest {
         ChildProcess.run("touch", "-d", modified, path.toString());
 
         String[] printed =
-                ChildProcess.run("stat", "-c", "%d %i %s %b %B %.9Y %.9Z", path.toString())
+                ChildProcess.run("stat", "-c", "%d %i %s %b %B %.9Y %.9Z %.9W", path.toString())
                         .strip()
                         .split(" ", -1);
 
@@ -57,9 +57,11 @@ class PosixFileTest {
                         Long.parseLong(printed[2]),
                         Long.parseLong(printed[3]) * Long.parseLong(printed[4]),
                         nanos(printed[5]),
-                        nanos(printed[6]));
+                        nanos(printed[6]),
+                        nanos(printed[7]));
         try (PosixFile file = root.openFile("disk".getBytes(UTF_8), false)) {
             assertThat(file.stat()).isEqualTo(expected);
+            assertThat(root.stat("disk".getBytes(UTF_8))).isEqualTo(expected);
             assertThat(expected.allocatedBytes()).isBetween(1L, 1024 * 1024 - 1L);
         }
     }
@@ -94,7 +96,7 @@ class PosixFileTest {
     /// The number is `makedev(0x12345, 0x6789ab)` of the C library.
     @Test
     void aDeviceHasAllBitsOfItsMajorAndMinorNumber() {
-        Statx stat = new Statx(0, 0x12345, 0x6789ab, 1, 0, 0, 0, 0, 0, 0);
+        Statx stat = new Statx(0, 0x12345, 0x6789ab, 1, 0, 0, 0, 0, 0, 0, 0, 0);
 
         assertThat(stat.toFileStat().device()).isEqualTo(0x12006789345abL);
     }

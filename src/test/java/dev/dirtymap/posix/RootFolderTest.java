@@ -256,6 +256,10 @@ class RootFolderTest {
                     .isThrownBy(() -> root.openFile(bytes(path), writable).close())
                     .withMessage(path);
         }
+        assertThatExceptionOfType(NoSuchFileException.class)
+                .as(path)
+                .isThrownBy(() -> root.stat(bytes(path)))
+                .withMessage(path);
     }
 
     private static String read(RootFolder root, String path) throws IOException {
