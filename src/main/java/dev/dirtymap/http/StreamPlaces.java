@@ -18,8 +18,13 @@ import org.springframework.stereotype.Component;
 @Component
 class StreamPlaces {
 
-    /// About what a stream with a small piece holds, doubled: half of the heap is for everything else.
-    private static final long BYTES = 512 << 10;
+    /// What the service itself holds of the heap.
+    private static final long BASE_BYTES = 32 << 20;
+
+    /// A stream holds 170 KiB, its connection included, and one in eight twice as much and more; requests that are no
+    /// streams need as much again. More streams than this fill the older part of the heap, and the collector, which has
+    /// nothing to collect, takes all the time there is.
+    private static final long BYTES = 1 << 20;
 
     /// Large pieces are quicker for bitmaps of many megabytes, and most of what a stream holds.
     private static final int ONE_LARGE_IN = 8;
@@ -47,7 +52,9 @@ class StreamPlaces {
 
     @Autowired
     StreamPlaces(MeterRegistry registry) {
-        this(Math.clamp(Runtime.getRuntime().maxMemory() / BYTES, 16, 1 << 14), WATCH_NANOS);
+        this(
+                Math.clamp((Runtime.getRuntime().maxMemory() - BASE_BYTES) / BYTES, 16, 1 << 14),
+                WATCH_NANOS);
         Gauge.builder("dirtymap.streams", () -> count - places.availablePermits())
                 .description("Streams that are being sent")
                 .register(registry);

@@ -63,7 +63,7 @@ final class Report {
           long as they hold it. Requests for whole lists are therefore 150 ms apart (20 ms for the union),
           and pages 4 ms; 64 clients of one disk wait for each other's pauses, and their p99 shows it.
         - Merges are made on fresh copies of one disk, and the last pair is compared afterwards.
-        - A service sends one stream at once for each 512 KiB of its heap: of 1,000 slow clients the others are told 503
+        - A service sends one stream at once for each MiB of its heap beyond 32: of 1,000 slow clients the others are told 503
           within a second, and disconnected.
         - Where the time of the slowest goes. 64 TiB: 128 MiB are copied from the page cache in 18 to 25 ms, in 512 steps
           under the lock of 14 system calls each. The map: 1.4 GiB of JSON for 16.8 million extents, of which the walk is

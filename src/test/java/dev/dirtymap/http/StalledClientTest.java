@@ -23,7 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 class StalledClientTest {
 
     /// A few more than a heap of 64 MiB allows at once.
-    private static final int CLIENTS = 130;
+    private static final int CLIENTS = 40;
 
     private static final int TIMEOUT_SECONDS = 8;
 

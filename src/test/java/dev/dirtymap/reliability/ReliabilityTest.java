@@ -12,7 +12,7 @@ import org.junit.jupiter.api.io.TempDir;
 /// it for longer.
 class ReliabilityTest {
 
-    private static final int SECONDS = Integer.getInteger("dirtymap.reliability.seconds", 150);
+    private static final int SECONDS = Integer.getInteger("dirtymap.reliability.seconds", 180);
 
     @TempDir private Path folder;
 
