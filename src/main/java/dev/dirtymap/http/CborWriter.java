@@ -64,7 +64,7 @@ final class CborWriter extends ExtentWriter {
             out.writeName("compressed");
             out.writeBoolean(true);
         }
-        if (extent.hostOffset() != null) {
+        if (extent.hostOffset() >= 0) {
             out.writeName("hostOffset");
             out.writeNumber(extent.hostOffset());
         }

@@ -1,5 +1,7 @@
 package dev.dirtymap.http;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.annotation.JsonInclude.Include;
 import dev.dirtymap.images.Id;
 import dev.dirtymap.qcow2.Algebra;
 import dev.dirtymap.qcow2.Allocation;
@@ -80,13 +82,28 @@ record ExtentPage(
                             description =
                                     "Where the bytes begin in the file, or in its external data file; absent"
                                             + " where they have no place, or are compressed or encrypted.")
-                    @Nullable Long hostOffset) {
+                    @JsonInclude(value = Include.CUSTOM, valueFilter = NoPlace.class)
+                    long hostOffset) {
+
+        /// Is equal to a host offset that says that there is none.
+        static final class NoPlace {
+
+            @Override
+            public boolean equals(@Nullable Object value) {
+                return value instanceof Long hostOffset && hostOffset < 0;
+            }
+
+            @Override
+            public int hashCode() {
+                return 0;
+            }
+        }
 
         /// A part of the disk that is dirty or clean.
         ///
         /// @param dirty null where all in the list are the same
         static ExtentBody of(long offset, long length, @Nullable Boolean dirty) {
-            return new ExtentBody(offset, length, dirty, null, null, null, null, null);
+            return new ExtentBody(offset, length, dirty, null, null, null, null, -1);
         }
 
         /// A part of the map.
@@ -107,7 +124,7 @@ record ExtentPage(
                     withDepth ? map.depth() : null,
                     map.zero(),
                     map.compressed() ? true : null,
-                    map.hostOffset() < 0 ? null : map.hostOffset() + inMap);
+                    map.hostOffset() < 0 ? -1 : map.hostOffset() + inMap);
         }
 
         /// A part of this.
@@ -122,7 +139,7 @@ record ExtentPage(
                     depth,
                     zero,
                     compressed,
-                    hostOffset == null ? null : hostOffset + from);
+                    hostOffset < 0 ? -1 : hostOffset + from);
         }
     }
 

@@ -10,12 +10,12 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
-/// Text on its way to a client, in pieces of 16 KiB. Numbers and constant text are written some bytes at a
+/// Text on its way to a client, in pieces of 32 KiB. Numbers and constant text are written some bytes at a
 /// time, without a string between: there may be millions of lines. What is written may be longer than what is
 /// meant; the next write begins where that ends.
 final class LineBuffer {
 
-    private static final int SIZE = 16 << 10;
+    private static final int SIZE = 32 << 10;
 
     /// Longer than any line of an extent.
     private static final int ROOM = 512;

@@ -85,7 +85,7 @@ final class LineWriter extends ExtentWriter {
         lines.put(separator);
         lines.put(Boolean.TRUE.equals(extent.zero()) ? ZERO : DATA);
         lines.put(separator);
-        if (extent.hostOffset() != null) {
+        if (extent.hostOffset() >= 0) {
             lines.put(extent.hostOffset());
         } else if (!csv) {
             lines.put('-');

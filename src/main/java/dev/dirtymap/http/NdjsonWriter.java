@@ -74,7 +74,7 @@ final class NdjsonWriter extends ExtentWriter {
         if (extent.compressed() != null) {
             lines.put(COMPRESSED);
         }
-        if (extent.hostOffset() != null) {
+        if (extent.hostOffset() >= 0) {
             lines.put(HOST_OFFSET);
             lines.put(extent.hostOffset());
         }

@@ -93,8 +93,8 @@ enum ProblemType {
             HttpStatus.CONFLICT,
             "Image corrupt",
             "The image's corrupt bit is set: a program found its metadata damaged.",
-            "See what is damaged with POST /v1/images/{image}/check; if it is only bitmaps, repair BITMAPS helps,"
-                    + " else restore the image from a backup."),
+            "Give up what is damaged of the bitmaps with POST /v1/images/{image}/check and repair BITMAPS, then let"
+                    + " QEMU repair the rest: qemu-img check -r all."),
     CONTENT_CHANGED(
             HttpStatus.CONFLICT,
             "Content changed",

@@ -9,6 +9,7 @@ import org.springframework.beans.factory.annotation.Autowired;
 import org.springframework.http.HttpMethod;
 import org.springframework.stereotype.Component;
 import org.springframework.web.servlet.HandlerInterceptor;
+import org.springframework.web.servlet.HandlerMapping;
 import org.springframework.web.servlet.config.annotation.InterceptorRegistry;
 import org.springframework.web.servlet.config.annotation.WebMvcConfigurer;
 
@@ -111,11 +112,12 @@ class WorkPlaces implements WebMvcConfigurer, HandlerInterceptor {
 
     /// About what a request may take of the heap. A stream has a place of its own and takes none here.
     static long bytes(HttpServletRequest request) {
-        String path = request.getRequestURI();
-        if (path.endsWith("/extents")) {
+        Object matched = request.getAttribute(HandlerMapping.BEST_MATCHING_PATTERN_ATTRIBUTE);
+        String route = matched == null ? "" : matched.toString();
+        if (route.endsWith("/extents")) {
             return isStream(request) ? 0 : USUAL_BYTES + extents(request) * EXTENT_BYTES;
         }
-        if (path.endsWith("/check")) {
+        if (route.endsWith("/check")) {
             return CHECK_BYTES;
         }
         if (HttpMethod.POST.matches(request.getMethod())

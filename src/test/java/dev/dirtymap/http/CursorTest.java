@@ -1,6 +1,7 @@
 package dev.dirtymap.http;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.dirtymap.http.Client.Answer;
 import dev.dirtymap.testimages.ImageBytes;
@@ -95,10 +96,20 @@ class CursorTest {
                         '.'
                     }) {
                 if (other != cursor.charAt(i)) {
-                    refusedAsInvalid(cursor.substring(0, i) + other + cursor.substring(i + 1));
+                    altered(i, cursor.substring(0, i) + other + cursor.substring(i + 1));
                 }
             }
-            refusedAsInvalid(cursor.substring(0, i) + cursor.substring(i + 1));
+            altered(i, cursor.substring(0, i) + cursor.substring(i + 1));
+        }
+    }
+
+    /// What every request does with a cursor, and every so often a request.
+    private void altered(int place, String cursor) {
+        assertThatThrownBy(() -> Cursor.open(cursor, "extents", 9))
+                .isInstanceOf(ProblemException.class)
+                .hasMessageStartingWith("the cursor cannot be used: ");
+        if (place % 16 == 0) {
+            refusedAsInvalid(cursor);
         }
     }
 

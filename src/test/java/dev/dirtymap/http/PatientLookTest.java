@@ -34,7 +34,8 @@ class PatientLookTest {
                                 .filter(thread -> thread.getName().equals("look")))
                 .hasSize(1);
         answers.countDown();
-        assertThat(firstAnswer(look)).isEqualTo(1);
+        // The one that was waited for, or the next, if that one is done by now.
+        assertThat(firstAnswer(look)).isBetween(1, 2);
     }
 
     private static int firstAnswer(PatientLook<Integer> look) throws InterruptedException {

@@ -7,6 +7,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.springframework.mock.web.MockHttpServletRequest;
+import org.springframework.web.servlet.HandlerMapping;
 
 class WorkPlacesTest {
 
@@ -26,22 +27,23 @@ class WorkPlacesTest {
     @ParameterizedTest
     @CsvSource({
         "GET, /v1/images, 0, application/json, 262144",
-        "GET, /v1/images/a/bitmaps/b/extents, 0, application/json, 262144",
-        "GET, /v1/images/a/bitmaps/b/extents, 0, text/csv, 0",
-        "POST, /v1/images/a/check, 2, application/json, 8388608",
-        "POST, /v1/images/a/transactions, 1000, application/json, 266144",
-        "POST, /v1/images/a/transactions, 99999999, application/json, 17039360",
-        "PUT, /v1/images/a/bitmaps/b/bits, 99999999, application/json, 262144"
+        "GET, /v1/images/{image}/bitmaps/{bitmap}/extents, 0, application/json, 262144",
+        "GET, /v1/images/{image}/bitmaps/{bitmap}/extents, 0, text/csv, 0",
+        "POST, /v1/images/{image}/check, 2, application/json, 8388608",
+        "POST, /v1/images/{image}/transactions, 1000, application/json, 266144",
+        "POST, /v1/images/{image}/transactions, 99999999, application/json, 17039360",
+        "PUT, /v1/images/{image}/bitmaps/{bitmap}/bits, 99999999, application/json, 262144"
     })
     void aRequestTakesWhatItMayHold(
-            String method, String path, int length, String accept, long bytes) {
+            String method, String route, int length, String accept, long bytes) {
         MockHttpServletRequest sized =
-                new MockHttpServletRequest(method, path) {
+                new MockHttpServletRequest(method, "/v1/images/a/bitmaps/check") {
                     @Override
                     public long getContentLengthLong() {
                         return length;
                     }
                 };
+        sized.setAttribute(HandlerMapping.BEST_MATCHING_PATTERN_ATTRIBUTE, route);
         sized.addHeader("Accept", accept);
         assertThat(WorkPlaces.bytes(sized)).isEqualTo(bytes);
     }
@@ -50,6 +52,9 @@ class WorkPlacesTest {
     void aLongPageTakesMore() {
         MockHttpServletRequest request =
                 new MockHttpServletRequest("GET", "/v1/images/a/bitmaps/b/extents");
+        request.setAttribute(
+                HandlerMapping.BEST_MATCHING_PATTERN_ATTRIBUTE,
+                "/v1/images/{image}/bitmaps/{bitmap}/extents");
         request.setParameter("limit", "100000");
         assertThat(WorkPlaces.bytes(request)).isEqualTo((256 << 10) + 3_200_000);
     }

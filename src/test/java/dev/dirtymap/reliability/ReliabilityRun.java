@@ -113,7 +113,7 @@ final class ReliabilityRun {
                     while (System.nanoTime() - end < 0 && findings.isClean()) {
                         try {
                             work.run();
-                        } catch (Exception | AssertionError e) {
+                        } catch (Exception | Error e) {
                             findings.wrong("%s: %s".formatted(name, e), e);
                         }
                     }

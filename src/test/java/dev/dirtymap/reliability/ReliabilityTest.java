@@ -2,9 +2,10 @@ package dev.dirtymap.reliability;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.dirtymap.testimages.ProgramResult;
-import dev.dirtymap.testimages.Programs;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -14,32 +15,46 @@ class ReliabilityTest {
 
     private static final int SECONDS = Integer.getInteger("dirtymap.reliability.seconds", 180);
 
-    @TempDir private Path folder;
+    /// To start, to compare everything and to check.
+    private static final int MORE_SECONDS = 300;
+
+    @TempDir private Path root;
+    @TempDir private Path logs;
 
     /// In a process of its own, which has a small file system that nobody else sees.
     @Test
-    void noAcknowledgedChangeIsLost() {
-        ProgramResult result =
-                Programs.tryRun(
-                        folder,
-                        "unshare",
-                        "--map-root-user",
-                        "--mount",
-                        "bash",
-                        "-c",
-                        "set -e; mount -t tmpfs -o size=256m none \"$1\"; shift; exec \"$@\"",
-                        "bash",
-                        folder.toString(),
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "-Xmx256m",
-                        "--enable-native-access=ALL-UNNAMED",
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        ReliabilityRun.class.getName(),
-                        folder.toString(),
-                        Integer.toString(SECONDS));
-        System.out.println(result.stdout());
-        assertThat(result.exitCode()).as(result.toString()).isZero();
-        assertThat(result.stdout()).contains("nothing was lost");
+    void noAcknowledgedChangeIsLost() throws IOException, InterruptedException {
+        Path log = logs.resolve("log");
+        Process run =
+                new ProcessBuilder(
+                                "unshare",
+                                "--map-root-user",
+                                "--mount",
+                                "bash",
+                                "-c",
+                                "mount -t tmpfs -o size=256m none \"$0\" && exec \"$@\"",
+                                root.toString(),
+                                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                                "-Xmx256m",
+                                "--enable-native-access=ALL-UNNAMED",
+                                "-cp",
+                                System.getProperty("java.class.path"),
+                                ReliabilityRun.class.getName(),
+                                root.toString(),
+                                Integer.toString(SECONDS))
+                        .redirectErrorStream(true)
+                        .redirectOutput(log.toFile())
+                        .start();
+        try {
+            assertThat(run.waitFor((long) SECONDS + MORE_SECONDS, TimeUnit.SECONDS))
+                    .as("ends in time")
+                    .isTrue();
+        } finally {
+            run.destroyForcibly().waitFor();
+        }
+        String said = Files.readString(log);
+        System.out.println(said);
+        assertThat(run.exitValue()).as(said).isZero();
+        assertThat(said).contains("nothing was lost");
     }
 }
