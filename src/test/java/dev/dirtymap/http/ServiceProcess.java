@@ -18,7 +18,7 @@ import java.util.regex.Pattern;
 /// working directory, a start that fails, a death).
 public final class ServiceProcess implements AutoCloseable {
 
-    private static final Duration PATIENCE = Duration.ofSeconds(180);
+    private static final Duration PATIENCE = Duration.ofMinutes(3);
 
     /// For short lives, where a quick start is worth more than a high speed.
     private static final List<String> QUICK_START =
