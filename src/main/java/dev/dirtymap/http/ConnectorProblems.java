@@ -62,7 +62,6 @@ final class ConnectorProblems {
             }
             String path = request.getRequestURI();
             Problem problem = problem(status, path == null ? "" : path);
-            count(problem);
             response.setContentType(MediaType.APPLICATION_PROBLEM_JSON_VALUE);
             response.setCharacterEncoding(StandardCharsets.UTF_8);
             response.setHeader("X-Content-Type-Options", "nosniff");
@@ -76,6 +75,7 @@ final class ConnectorProblems {
                     writer.write(JSON.writeValueAsString(problem));
                     response.finishResponse();
                 }
+                count(problem);
             } catch (IOException | IllegalStateException e) {
                 container.getLogger().debug("the client is gone before its error was sent", e);
             }

@@ -350,8 +350,8 @@ class ImagesController {
                                 && bitmapsState == null
                                 && !Boolean.TRUE.equals(hasInconsistent);
                 case Outline.Legible image ->
-                        state != State.UNREADABLE
-                                && (bitmapsState == null || bitmapsState == image.bitmapsState())
+                        // A disk may fail to read what it could read before, and no time shows it.
+                        (bitmapsState == null || bitmapsState == image.bitmapsState())
                                 && (image.inUse() || !Boolean.TRUE.equals(hasInconsistent));
             };
         }

@@ -45,10 +45,10 @@ final class PatientLook<T> {
         FutureTask<T> task = running;
         if (task == null || task.isDone()) {
             task = new FutureTask<>(look);
-            running = task;
             // Not a virtual one: a call that hangs would keep one of the few threads that carry
             // them.
             Thread.ofPlatform().daemon().name("look").start(task);
+            running = task;
         }
         return task;
     }

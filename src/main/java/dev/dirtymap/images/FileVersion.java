@@ -33,7 +33,12 @@ public record FileVersion(long inode, long size, long modifiedNanos, long change
     ///
     /// @param seenNanos how long this very version has been seen
     long nanosToSettle(long seenNanos) {
-        return isPast(System.currentTimeMillis()) ? 0 : SETTLE_NANOS - seenNanos;
+        if (isPast(System.currentTimeMillis())) {
+            return 0;
+        }
+        // Some file systems count whole seconds.
+        boolean coarse = changedNanos % TimeUnit.SECONDS.toNanos(1) == 0;
+        return (coarse ? SKEW_NANOS : SETTLE_NANOS) - seenNanos;
     }
 
     /// Whether the change time lies so far back that every change from now on has a later one.

@@ -165,7 +165,9 @@ public final class LockedImages implements AutoCloseable {
         try {
             List<RepairAction> actions =
                     Repair.bitmaps(image.view().image(), image.file(), dropUnsupported, false);
-            meters.repairedBitmaps();
+            if (!actions.isEmpty()) {
+                meters.repairedBitmaps();
+            }
             return actions;
         } catch (ChangeRefusedException e) {
             throw new ImageRefusedException(id, e);
@@ -175,7 +177,9 @@ public final class LockedImages implements AutoCloseable {
     /// Takes leaked clusters out of use ([Repair#leaks]). On the disk when this returns.
     public List<RepairAction> repairLeaks(Id id) throws IOException {
         List<RepairAction> actions = Repair.leaks(get(id).file(), false);
-        meters.repairedLeaks();
+        if (!actions.isEmpty()) {
+            meters.repairedLeaks();
+        }
         return actions;
     }
 

@@ -136,7 +136,10 @@ public final class OpenImage {
                 outline = settle || held ? null : Outline.of(image);
             } catch (IOException e) {
                 failure = e;
-                outline = e instanceof FormatException && !held ? new Outline.Broken() : null;
+                outline =
+                        e instanceof FormatException && !settle && !held
+                                ? new Outline.Broken()
+                                : null;
             }
             boolean moved =
                     held != QemuLocks.isHeldByProgram(posixFile)

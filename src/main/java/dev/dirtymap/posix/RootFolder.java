@@ -206,7 +206,7 @@ public final class RootFolder implements AutoCloseable {
     /// system of the folder, which may be a server that is gone.
     public boolean isAt(Path path) throws IOException {
         String what = path.toString();
-        long flags = Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC;
+        long flags = Libc.O_PATH | Libc.O_DIRECTORY | Libc.O_CLOEXEC;
         try (Descriptor there =
                 Descriptor.opened(
                         Libc.openat2(Libc.WORKING_FOLDER, bytesOf(path), flags, 0, 0), what)) {

@@ -30,16 +30,26 @@ public final class Repair {
                     file,
                     (first, count, references) -> {
                         update.apply(List.of(new Run(first, count)), (_, _) -> references);
-                        if (references == 0) {
-                            // Nobody reads them, so it may happen before the refcounts are on the
-                            // disk.
-                            file.discard(
-                                    first << header.clusterBits(), count << header.clusterBits());
+                        // Where anything is broken, what refers to them may be missing: a file that
+                        // was cut
+                        // has lost tables, and may get them back.
+                        if (references == 0 && report.corruptions() == 0) {
+                            giveBack(file, header, first, count);
                         }
                     });
             file.sync();
         }
         return List.of(new RepairAction.FreeClusters(clusters[0]));
+    }
+
+    /// Nobody reads these clusters, so it may happen before their refcounts are on the disk. Room that cannot be given
+    /// back does no harm.
+    private static void giveBack(ImageFile file, Header header, long first, long count) {
+        try {
+            file.discard(first << header.clusterBits(), count << header.clusterBits());
+        } catch (IOException keptAllTheSame) {
+            // Is used again by the next change.
+        }
     }
 
     /// Makes an image openable again by giving up the bitmaps that break the format. All good ones are kept.
