@@ -6,6 +6,7 @@ import java.io.FilterOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.util.EnumMap;
+import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
@@ -16,7 +17,7 @@ import org.springframework.stereotype.Component;
 @Component
 class RequestMeters {
 
-    private final Map<ProblemType, Counter> problems = new EnumMap<>(ProblemType.class);
+    private final Map<String, Counter> problems = new HashMap<>();
     private final Map<ExtentFormat, Counter> extents = new EnumMap<>(ExtentFormat.class);
     private final Map<ExtentFormat, Counter> bytes = new EnumMap<>(ExtentFormat.class);
     private final Counter bits;
@@ -24,7 +25,7 @@ class RequestMeters {
     RequestMeters(MeterRegistry registry) {
         for (ProblemType type : ProblemType.values()) {
             problems.put(
-                    type,
+                    type.path(),
                     Counter.builder("dirtymap.problems")
                             .description("Refusals and failures, also those within a stream")
                             .tag("type", type.slug())
@@ -55,10 +56,7 @@ class RequestMeters {
     ///
     /// @param type the path that names its type
     void problem(String type) {
-        ProblemType known =
-                ProblemType.ofSlug(type.substring(type.lastIndexOf('/') + 1))
-                        .orElse(ProblemType.INTERNAL_ERROR);
-        Objects.requireNonNull(problems.get(known)).increment();
+        Objects.requireNonNull(problems.get(type)).increment();
     }
 
     void extents(ExtentFormat format, long count) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.dirtymap.testimages.Programs;
 import dev.dirtymap.testimages.QemuImg;
+import dev.dirtymap.testimages.SmallDisk;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -62,16 +63,7 @@ class HealthTest {
     void tellsOfAFullDisk() throws Exception {
         try (ServiceProcess service =
                 ServiceProcess.startBelow(
-                        List.of(
-                                "unshare",
-                                "--map-root-user",
-                                "--mount",
-                                "bash",
-                                "-c",
-                                "mount -t tmpfs -o size=40m none \"$0\" && exec \"$@\"",
-                                folder.toString()),
-                        folder,
-                        "dirtymap.root=" + folder)) {
+                        SmallDisk.at(folder, 40), folder, "dirtymap.root=" + folder)) {
             Client client = service.client();
             Path root = Path.of("/proc/%d/root%s".formatted(service.pid(), folder));
             assertHealth(client, "UP", "UP", "UP");

@@ -6,6 +6,7 @@ import dev.dirtymap.access.IssuedToken;
 import dev.dirtymap.testimages.Command;
 import dev.dirtymap.testimages.ProgramResult;
 import dev.dirtymap.testimages.QemuImg;
+import dev.dirtymap.testimages.SmallDisk;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -35,15 +36,7 @@ final class OperatorHost implements AutoCloseable {
     /// Starts a service that lets everybody in.
     static OperatorHost start(Path folder) throws IOException {
         OperatorHost host = new OperatorHost(folder);
-        host.startService(
-                List.of(
-                        "unshare",
-                        "--map-root-user",
-                        "--mount",
-                        "bash",
-                        "-c",
-                        "mount -t tmpfs -o size=64m none \"$0\" && exec \"$@\"",
-                        host.root.toString()));
+        host.startService(SmallDisk.at(host.root, 64));
         return host;
     }
 

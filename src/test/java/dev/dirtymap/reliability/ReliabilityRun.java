@@ -82,6 +82,10 @@ final class ReliabilityRun {
             for (Thread thread : threads) {
                 thread.join();
             }
+            if (!findings.isClean()) {
+                // The run was broken off: nothing is to be had from comparing.
+                return;
+            }
             Client client = replicas.lasting();
             owners.forEach(Owner::compareAll);
             faults.compareTracked(client);

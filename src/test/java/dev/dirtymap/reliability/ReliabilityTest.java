@@ -2,9 +2,12 @@ package dev.dirtymap.reliability;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.dirtymap.testimages.SmallDisk;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -25,23 +28,19 @@ class ReliabilityTest {
     @Test
     void noAcknowledgedChangeIsLost() throws IOException, InterruptedException {
         Path log = logs.resolve("log");
+        List<String> command = new ArrayList<>(SmallDisk.at(root, 256));
+        command.addAll(
+                List.of(
+                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                        "-Xmx256m",
+                        "--enable-native-access=ALL-UNNAMED",
+                        "-cp",
+                        System.getProperty("java.class.path"),
+                        ReliabilityRun.class.getName(),
+                        root.toString(),
+                        Integer.toString(SECONDS)));
         Process run =
-                new ProcessBuilder(
-                                "unshare",
-                                "--map-root-user",
-                                "--mount",
-                                "bash",
-                                "-c",
-                                "mount -t tmpfs -o size=256m none \"$0\" && exec \"$@\"",
-                                root.toString(),
-                                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                                "-Xmx256m",
-                                "--enable-native-access=ALL-UNNAMED",
-                                "-cp",
-                                System.getProperty("java.class.path"),
-                                ReliabilityRun.class.getName(),
-                                root.toString(),
-                                Integer.toString(SECONDS))
+                new ProcessBuilder(command)
                         .redirectErrorStream(true)
                         .redirectOutput(log.toFile())
                         .start();
