@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.dirtymap.testimages.QemuImg;
 import dev.dirtymap.testimages.QemuIo;
+import dev.dirtymap.testimages.Undisturbed;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.Socket;
@@ -24,6 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /// Ten times as many requests at once as fit into a heap of 64 MiB: each is answered or told to come again, and nothing
 /// of it is left afterwards.
+@Undisturbed
 class OverloadTest {
 
     /// An eighth of the heap, in pieces of 256 KiB.

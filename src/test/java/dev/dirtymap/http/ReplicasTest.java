@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.dirtymap.http.Client.Answer;
 import dev.dirtymap.testimages.QemuImg;
+import dev.dirtymap.testimages.Undisturbed;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -32,6 +33,7 @@ import tools.jackson.databind.JsonNode;
 
 /// Three processes serve one folder, and clients ask any of them: whatever was answered as done is there once, and
 /// whatever was refused is not there.
+@Undisturbed
 class ReplicasTest {
 
     private static final int REPLICAS = 3;

@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.dirtymap.testimages.QemuIo;
+import dev.dirtymap.testimages.Undisturbed;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
@@ -20,6 +21,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /// Clients that take nothing of a stream: the image stays free, the service keeps its memory, and drops them.
+@Undisturbed
 class StalledClientTest {
 
     /// A few more than a heap of 64 MiB allows at once.

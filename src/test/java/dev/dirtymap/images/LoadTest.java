@@ -8,6 +8,7 @@ import dev.dirtymap.testimages.Programs;
 import dev.dirtymap.testimages.QemuImg;
 import dev.dirtymap.testimages.QemuIo;
 import dev.dirtymap.testimages.StorageDaemon;
+import dev.dirtymap.testimages.Undisturbed;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -28,6 +29,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /// Many clients read one image all the time; a machine that starts on it must find it free within 100 ms.
+@Undisturbed
 class LoadTest {
 
     private static final long LIMIT_NANOS = 100_000_000;

@@ -2,6 +2,7 @@ package dev.dirtymap.images;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.dirtymap.testimages.Undisturbed;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -16,6 +17,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /// The rule that keeps many short holds from adding up to a long one.
+@Undisturbed
 class ReaderGateTest {
 
     private static final long RUN_NANOS = TimeUnit.SECONDS.toNanos(2);

@@ -33,12 +33,12 @@ final class ReliabilityRun {
             List.of("disk0.qcow2", "disk1.qcow2", "sub~2Fdisk2.qcow2", "disk3.qcow2");
 
     private final Path folder;
-    private final long end;
+    private final int seconds;
     private final Findings findings = new Findings();
 
     private ReliabilityRun(Path folder, int seconds) {
         this.folder = folder;
-        this.end = System.nanoTime() + TimeUnit.SECONDS.toNanos(seconds);
+        this.seconds = seconds;
     }
 
     static Path file(Path folder, String image) {
@@ -74,11 +74,13 @@ final class ReliabilityRun {
                             .mapToObj(i -> new Reader(i, replicas, findings))
                             .toList();
             List<Thread> threads = new ArrayList<>();
-            owners.forEach(owner -> threads.add(goOn("owner", owner::once)));
-            readers.forEach(reader -> threads.add(goOn("reader", reader::once)));
-            threads.add(goOn("kills", faults::kill));
-            threads.add(goOn("disturbances", faults::disturb));
-            threads.add(goOn("samples", replicas::sample));
+            // From here: on a busy machine three replicas take half a minute to start.
+            long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(seconds);
+            owners.forEach(owner -> threads.add(goOn("owner", end, owner::once)));
+            readers.forEach(reader -> threads.add(goOn("reader", end, reader::once)));
+            threads.add(goOn("kills", end, faults::kill));
+            threads.add(goOn("disturbances", end, faults::disturb));
+            threads.add(goOn("samples", end, replicas::sample));
             for (Thread thread : threads) {
                 thread.join();
             }
@@ -110,7 +112,7 @@ final class ReliabilityRun {
         void run() throws Exception;
     }
 
-    private Thread goOn(String name, Work work) {
+    private Thread goOn(String name, long end, Work work) {
         return Thread.ofPlatform()
                 .name(name)
                 .start(() -> {

@@ -3,6 +3,7 @@ package dev.dirtymap.reliability;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.dirtymap.testimages.SmallDisk;
+import dev.dirtymap.testimages.Undisturbed;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -14,6 +15,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /// No acknowledged change is lost, whatever happens to the replicas and the disk. `docs/reliability.md` says how to run
 /// it for longer.
+@Undisturbed
 class ReliabilityTest {
 
     private static final int SECONDS = Integer.getInteger("dirtymap.reliability.seconds", 180);
