@@ -59,7 +59,8 @@ class ReaderGateTest {
                 pauses,
                 longestHeld / 1e6,
                 shortestPause / 1e6);
-        assertThat(pauses).isGreaterThan(5);
+        assertThat(stretches.size()).isGreaterThan(10);
+        assertThat(pauses).isPositive();
         // A thread may be held up between the gate and its look at the clock, but a step ends in
         // time.
         assertThat(longestHeld)
