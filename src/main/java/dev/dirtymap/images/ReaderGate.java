@@ -3,7 +3,9 @@ package dev.dirtymap.images;
 import dev.dirtymap.posix.FileStat;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Lock;
 import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
 
 /// Keeps the readers of one image from holding QEMU's reader lock without a pause. A held reader lock makes
 /// a starting virtual machine fail, and many short holds of many requests add up to one long one. So readers
@@ -44,6 +46,9 @@ final class ReaderGate {
             GATES[i] = new ReaderGate();
         }
     }
+
+    /// No monitor: JDK 25 leaves virtual threads that waited for one aside while others keep coming, for seconds.
+    private final Lock lock = new ReentrantLock();
 
     private int inside;
 
@@ -97,9 +102,18 @@ final class ReaderGate {
     }
 
     /// Enters and returns 0, or says how many nanoseconds to wait before the next try.
-    private synchronized long tryEnter() {
-        // Taken under the monitor: a thread that was held up before it must not act on an old time.
-        long now = System.nanoTime();
+    private long tryEnter() {
+        lock.lock();
+        try {
+            // Taken under the lock: a thread that was held up before it must not act on an old
+            // time.
+            return tryEnter(System.nanoTime());
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private long tryEnter(long now) {
         closed |= heldAt(now) >= OPEN_NANOS;
         if (closed) {
             long wait = inside > 0 ? GLANCE_NANOS : untilNextStretch(now);
@@ -140,12 +154,17 @@ final class ReaderGate {
     }
 
     /// Ends a hold.
-    synchronized void leave() {
-        inside--;
-        if (inside == 0) {
-            lastLeft = System.nanoTime();
-            held += lastLeft - heldSince;
-            closed |= held >= OPEN_NANOS;
+    void leave() {
+        lock.lock();
+        try {
+            inside--;
+            if (inside == 0) {
+                lastLeft = System.nanoTime();
+                held += lastLeft - heldSince;
+                closed |= held >= OPEN_NANOS;
+            }
+        } finally {
+            lock.unlock();
         }
     }
 }
