@@ -1,7 +1,5 @@
 package dev.dirtymap.http;
 
-import com.fasterxml.jackson.annotation.JsonInclude;
-import com.fasterxml.jackson.annotation.JsonInclude.Include;
 import dev.dirtymap.images.Id;
 import dev.dirtymap.qcow2.Algebra;
 import dev.dirtymap.qcow2.Allocation;
@@ -9,6 +7,10 @@ import dev.dirtymap.qcow2.MapExtent;
 import io.swagger.v3.oas.annotations.media.Schema;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import tools.jackson.core.JsonGenerator;
+import tools.jackson.databind.SerializationContext;
+import tools.jackson.databind.ValueSerializer;
+import tools.jackson.databind.annotation.JsonSerialize;
 
 /// One page of extents.
 @Schema(
@@ -53,6 +55,7 @@ record ExtentPage(
                 @Nullable String nextCursor) {
 
     /// One extent.
+    @JsonSerialize(using = ExtentBody.Json.class)
     @Schema(
             name = "Extent",
             requiredProperties = {"offset", "length"})
@@ -82,20 +85,37 @@ record ExtentPage(
                             description =
                                     "Where the bytes begin in the file, or in its external data file; absent"
                                             + " where they have no place, or are compressed or encrypted.")
-                    @JsonInclude(value = Include.CUSTOM, valueFilter = NoPlace.class)
                     long hostOffset) {
 
-        /// Is equal to a host offset that says that there is none.
-        static final class NoPlace {
+        /// Writes what there is of an extent. There are thousands in a page, and by handles to the components, Jackson's
+        /// way, they took a third of the time of the whole answer.
+        static final class Json extends ValueSerializer<ExtentBody> {
 
             @Override
-            public boolean equals(@Nullable Object value) {
-                return value instanceof Long hostOffset && hostOffset < 0;
+            public void serialize(
+                    ExtentBody extent, JsonGenerator json, SerializationContext context) {
+                json.writeStartObject();
+                json.writeNumberProperty("offset", extent.offset);
+                json.writeNumberProperty("length", extent.length);
+                write(json, "dirty", extent.dirty);
+                if (extent.allocation != null) {
+                    json.writeStringProperty("allocation", extent.allocation.name());
+                }
+                if (extent.depth != null) {
+                    json.writeNumberProperty("depth", extent.depth);
+                }
+                write(json, "zero", extent.zero);
+                write(json, "compressed", extent.compressed);
+                if (extent.hostOffset >= 0) {
+                    json.writeNumberProperty("hostOffset", extent.hostOffset);
+                }
+                json.writeEndObject();
             }
 
-            @Override
-            public int hashCode() {
-                return 0;
+            private static void write(JsonGenerator json, String name, @Nullable Boolean value) {
+                if (value != null) {
+                    json.writeBooleanProperty(name, value);
+                }
             }
         }
 
