@@ -1,6 +1,8 @@
 package dev.dirtymap.http;
 
 import dev.dirtymap.http.JsonReader.Shape;
+import jakarta.servlet.http.HttpServletRequest;
+import jakarta.servlet.http.HttpServletResponse;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -10,16 +12,22 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.springframework.http.HttpInputMessage;
 import org.springframework.http.HttpOutputMessage;
+import org.springframework.http.InvalidMediaTypeException;
 import org.springframework.http.MediaType;
 import org.springframework.http.converter.HttpMessageConverter;
 import org.springframework.http.converter.HttpMessageConverters;
 import org.springframework.http.converter.HttpMessageNotWritableException;
 import org.springframework.stereotype.Component;
+import org.springframework.web.HttpMediaTypeNotSupportedException;
+import org.springframework.web.bind.annotation.RequestMapping;
+import org.springframework.web.method.HandlerMethod;
+import org.springframework.web.servlet.HandlerInterceptor;
+import org.springframework.web.servlet.config.annotation.InterceptorRegistry;
 import org.springframework.web.servlet.config.annotation.WebMvcConfigurer;
 
 /// Makes request bodies what the controllers ask for, through [JsonReader].
 @Component
-class JsonBodies implements WebMvcConfigurer {
+class JsonBodies implements WebMvcConfigurer, HandlerInterceptor {
 
     /// The longest body in bytes.
     static final int MAX_LENGTH = 4 << 20;
@@ -51,6 +59,40 @@ class JsonBodies implements WebMvcConfigurer {
     @Override
     public void configureMessageConverters(HttpMessageConverters.ServerBuilder builder) {
         builder.addCustomConverter(new Converter());
+    }
+
+    @Override
+    public void addInterceptors(InterceptorRegistry registry) {
+        registry.addInterceptor(this).addPathPatterns("/v1/**");
+    }
+
+    /// Where a body may be absent Spring looks at its type only if it is there, and fails over one with a wildcard.
+    ///
+    /// @throws HttpMediaTypeNotSupportedException if the type is none that the operation takes
+    @Override
+    public boolean preHandle(
+            HttpServletRequest request, HttpServletResponse response, Object handler)
+            throws HttpMediaTypeNotSupportedException {
+        String type = request.getContentType();
+        RequestMapping mapping =
+                handler instanceof HandlerMethod method
+                        ? method.getMethodAnnotation(RequestMapping.class)
+                        : null;
+        if (type != null && mapping != null && mapping.consumes().length > 0) {
+            List<MediaType> taken = MediaType.parseMediaTypes(List.of(mapping.consumes()));
+            if (taken.stream().noneMatch(one -> isIncluded(type, one))) {
+                throw new HttpMediaTypeNotSupportedException((MediaType) null, taken);
+            }
+        }
+        return true;
+    }
+
+    private static boolean isIncluded(String type, MediaType taken) {
+        try {
+            return taken.includes(MediaType.parseMediaType(type));
+        } catch (InvalidMediaTypeException e) {
+            return false;
+        }
     }
 
     /// The body of an operation that cannot do without.

@@ -6,6 +6,7 @@ import dev.dirtymap.http.Client.Answer;
 import dev.dirtymap.http.Disks.Disk;
 import dev.dirtymap.testimages.ImageBytes;
 import dev.dirtymap.testimages.QemuImg;
+import java.nio.charset.StandardCharsets;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -52,6 +53,27 @@ class BitmapChangesTest {
         assertThat(listed.path("referencePoint")).isEqualTo(bitmap.path("referencePoint"));
         assertThat(Disks.CLIENT.json(disk.bitmap("a~2Fb") + "/extents").path("referencePoint"))
                 .isEqualTo(bitmap.path("referencePoint"));
+    }
+
+    /// Also where there is no body, at which Spring looks no further.
+    @ParameterizedTest
+    @ValueSource(
+            strings = {"*/*", "application/*", "application/*+json", "text/plain", "json", ";"})
+    void typesOtherThanJsonAreRefused(String type) {
+        disk.with("a");
+        for (String operation : new String[] {"/bitmaps", "/bitmaps/a/clear", "/check"}) {
+            for (String body : new String[] {"", "{}"}) {
+                Answer answer =
+                        Disks.CLIENT.send(
+                                "POST",
+                                disk.path() + operation,
+                                body.getBytes(StandardCharsets.US_ASCII),
+                                "Content-Type",
+                                type);
+                answer.problem(415, "unsupported-media-type");
+                assertThat(answer.header("Accept")).isEqualTo("application/json");
+            }
+        }
     }
 
     @Test
