@@ -34,7 +34,7 @@ final class ReaderGate {
 
     /// How much longer than held the image is left alone by readers that need no other pause: a machine that
     /// starts then meets a hold once in five times at most.
-    static final long IDLE_PER_HELD = 4;
+    private static final long IDLE_PER_HELD = 4;
 
     private static final long GLANCE_NANOS = TimeUnit.MILLISECONDS.toNanos(1);
 

@@ -1,7 +1,7 @@
 package dev.dirtymap.images;
 
-import java.util.HashMap;
-import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLongArray;
@@ -28,12 +28,12 @@ final class WriterQueue {
         }
     }
 
-    private static final Map<Key, WriterQueue> QUEUES = new HashMap<>();
+    private static final ConcurrentMap<Key, WriterQueue> QUEUES = new ConcurrentHashMap<>();
 
     private final Key key;
     private final ReentrantLock turn = new ReentrantLock(true);
 
-    /// How many are in the queue, guarded by [#QUEUES].
+    /// How many are in the queue, changed only within [#QUEUES].
     private int members;
 
     private WriterQueue(Key key) {
@@ -45,11 +45,14 @@ final class WriterQueue {
     /// @param deadline the `System.nanoTime` at which to give up
     /// @return whether it came; then [#leave] must follow, by the same thread
     static boolean enter(long device, long inode, long deadline) {
-        WriterQueue queue;
-        synchronized (QUEUES) {
-            queue = QUEUES.computeIfAbsent(new Key(device, inode), WriterQueue::new);
-            queue.members++;
-        }
+        WriterQueue queue =
+                QUEUES.compute(
+                        new Key(device, inode),
+                        (key, there) -> {
+                            WriterQueue one = there == null ? new WriterQueue(key) : there;
+                            one.members++;
+                            return one;
+                        });
         boolean entered = false;
         try {
             entered = queue.await(deadline);
@@ -93,10 +96,7 @@ final class WriterQueue {
 
     /// Ends a turn.
     static void leave(long device, long inode) {
-        WriterQueue queue;
-        synchronized (QUEUES) {
-            queue = QUEUES.get(new Key(device, inode));
-        }
+        WriterQueue queue = QUEUES.get(new Key(device, inode));
         if (queue == null) {
             throw new IllegalStateException("a turn ends after it began");
         }
@@ -106,11 +106,6 @@ final class WriterQueue {
     }
 
     private void quit() {
-        synchronized (QUEUES) {
-            members--;
-            if (members == 0) {
-                QUEUES.remove(key);
-            }
-        }
+        QUEUES.computeIfPresent(key, (_, queue) -> --queue.members == 0 ? null : queue);
     }
 }

@@ -39,11 +39,12 @@ final class Service implements AutoCloseable {
         this.secondsToReady = secondsToReady;
     }
 
-    /// The jar that `mvn package` made.
+    /// The jar that `mvn -DskipTests package` made.
     static Path jar() {
         Path jar = Path.of("target", "dirtymap.jar").toAbsolutePath();
         if (!Files.exists(jar)) {
-            throw new IllegalStateException("There is no target/dirtymap.jar: run mvn package.");
+            throw new IllegalStateException(
+                    "There is no target/dirtymap.jar: run mvn -DskipTests package.");
         }
         return jar;
     }

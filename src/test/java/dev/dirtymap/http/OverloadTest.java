@@ -53,19 +53,15 @@ class OverloadTest {
                 throw new AssertionError(service.log(), failure);
             }
             long kib = residentKib(service);
-            long files = openFiles(service);
+            long files = openFilesWhenSettled(service);
             Map<Integer, Integer> second = wave(service.port());
-            // The connections of the last answers are closed a little later.
-            for (int i = 0; i < 100 && openFiles(service) > files; i++) {
-                Thread.sleep(100);
-            }
             System.out.printf(
                     "%s, then %s; %d KiB, then %d; %d files, then %d%n",
-                    first, second, kib, residentKib(service), files, openFiles(service));
+                    first, second, kib, residentKib(service), files, openFilesWhenSettled(service));
             assertThat(first.keySet()).isSubsetOf(200, 503).contains(200, 503);
             assertThat(second.keySet()).isSubsetOf(200, 503).contains(200);
             assertThat(residentKib(service)).isLessThan(kib + SPARE_KIB);
-            assertThat(openFiles(service)).isLessThanOrEqualTo(files + CAPACITY);
+            assertThat(openFilesWhenSettled(service)).isLessThanOrEqualTo(files + CAPACITY);
             service.client().json("/v1/images/disk/bitmaps/a");
             assertThat(service.log()).doesNotContain("OutOfMemoryError", " ERROR ");
         }
@@ -150,6 +146,19 @@ class OverloadTest {
                 .filter(line -> line.startsWith("VmRSS:"))
                 .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")))
                 .sum();
+    }
+
+    /// The connections of the last answers are closed a little later.
+    private static long openFilesWhenSettled(ServiceProcess service)
+            throws IOException, InterruptedException {
+        long before = Long.MAX_VALUE;
+        long now = openFiles(service);
+        while (now < before) {
+            before = now;
+            Thread.sleep(500);
+            now = openFiles(service);
+        }
+        return now;
     }
 
     private static long openFiles(ServiceProcess service) throws IOException {

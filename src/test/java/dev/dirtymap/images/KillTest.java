@@ -9,6 +9,7 @@ import dev.dirtymap.qcow2.ImageFile;
 import dev.dirtymap.testimages.ProgramResult;
 import dev.dirtymap.testimages.Programs;
 import dev.dirtymap.testimages.QemuImg;
+import dev.dirtymap.testimages.Undisturbed;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -43,6 +44,7 @@ import tools.jackson.databind.JsonNode;
 ///
 /// Every other kill comes at a random moment. The others wait for a journal, which stands for some milliseconds
 /// only: there the transaction is decided and not yet made in all images.
+@Undisturbed
 class KillTest {
 
     private static final int KILLS = Integer.getInteger("dirtymap.kills", 4);

@@ -12,6 +12,7 @@ import dev.dirtymap.testimages.Programs;
 import dev.dirtymap.testimages.QemuImg;
 import dev.dirtymap.testimages.QemuIo;
 import dev.dirtymap.testimages.StorageDaemon;
+import dev.dirtymap.testimages.Undisturbed;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
@@ -26,6 +27,7 @@ import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
 
 /// Locks between the service and QEMU (`api.md` 7): who waits for whom, and what nobody ever waits for.
+@Undisturbed
 class LockingTest {
 
     private static final Server SERVER = Server.shared();

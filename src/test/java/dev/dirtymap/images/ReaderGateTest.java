@@ -28,6 +28,9 @@ class ReaderGateTest {
     /// One stay inside.
     private record Hold(long entered, long left) {}
 
+    /// How much longer than held an image has to be left alone by readers that need no pause.
+    private static final int IDLE_PER_HELD = 4;
+
     /// Time in which somebody was inside, without a pause.
     ///
     /// @param heldAtLastEntry nanoseconds as the gate counts them: held, less a part of those in between
@@ -85,7 +88,7 @@ class ReaderGateTest {
                 start = hold.entered;
                 held = 0;
             } else if (idle > 0) {
-                held = Math.max(0, held - idle / ReaderGate.IDLE_PER_HELD);
+                held = Math.max(0, held - idle / IDLE_PER_HELD);
             }
             heldAtLastEntry = held - Math.max(0, end - hold.entered);
             held += Math.max(0, hold.left - Math.max(end, hold.entered));

@@ -9,6 +9,7 @@ import dev.dirtymap.qcow2.BitmapDirectory;
 import dev.dirtymap.testimages.Programs;
 import dev.dirtymap.testimages.QemuImg;
 import dev.dirtymap.testimages.StorageDaemon;
+import dev.dirtymap.testimages.Undisturbed;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -34,6 +35,7 @@ import tools.jackson.databind.node.ObjectNode;
 
 /// Writers among each other, with readers and with QEMU's programs (`qcow2.md` 5.3): who keeps whom out, and that
 /// everybody gets their turn.
+@Undisturbed
 class WriterLockTest {
 
     private static final String DISK = "disk.qcow2";

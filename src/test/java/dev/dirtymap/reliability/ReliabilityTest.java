@@ -51,10 +51,14 @@ class ReliabilityTest {
                     .as("ends in time")
                     .isTrue();
         } finally {
-            run.destroyForcibly().waitFor();
+            // Told to end, it ends its services.
+            run.destroy();
+            if (!run.waitFor(1, TimeUnit.MINUTES)) {
+                run.destroyForcibly().waitFor();
+            }
+            System.out.println(Files.readString(log));
         }
         String said = Files.readString(log);
-        System.out.println(said);
         assertThat(run.exitValue()).as(said).isZero();
         assertThat(said).contains("nothing was lost");
     }
