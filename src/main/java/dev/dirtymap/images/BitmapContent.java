@@ -4,6 +4,7 @@ import dev.dirtymap.qcow2.BitRun;
 import dev.dirtymap.qcow2.Bitmap;
 import dev.dirtymap.qcow2.BitmapReader;
 import dev.dirtymap.qcow2.ExtentScanner.BitSource;
+import dev.dirtymap.qcow2.ExtentScanner.Taker;
 import dev.dirtymap.qcow2.Geometry;
 import dev.dirtymap.qcow2.ReferencePoint;
 import java.io.IOException;
@@ -46,17 +47,33 @@ public final class BitmapContent implements BitSource {
         return version;
     }
 
+    /// One step, as [#read(long, BitRun, Taker)] makes it, for one run.
+    @Override
+    public void read(long bit, BitRun run) throws IOException {
+        read(bit, run, _ -> null);
+    }
+
     /// One step of at most [ReaderGate#STEP_NANOS], more or less.
     ///
     /// @throws ContentChangedException if the image changed since [OpenImage#content]
     /// @throws LockLostException if a program took the image for writing and kept it
     @Override
-    public void read(long bit, BitRun run) throws IOException {
+    public void read(long bit, BitRun run, Taker taker) throws IOException {
         try {
-            image.step(version, deadline -> reader.read(bit, run, deadline));
+            image.step(version, deadline -> read(bit, run, taker, deadline));
         } catch (ImageLockedException e) {
             throw new LockLostException(e);
         }
+    }
+
+    private void read(long bit, BitRun run, Taker taker, long deadlineNanos) throws IOException {
+        long at = bit;
+        BitRun next = run;
+        do {
+            reader.read(at, next, deadlineNanos);
+            at = next.end();
+            next = taker.take(next);
+        } while (next != null && System.nanoTime() - deadlineNanos < 0);
     }
 
     /// Carries an [ImageLockedException] through code that only knows I/O.

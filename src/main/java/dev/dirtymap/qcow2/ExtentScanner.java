@@ -3,8 +3,8 @@ package dev.dirtymap.qcow2;
 import java.io.IOException;
 import org.jspecify.annotations.Nullable;
 
-/// Walks the extents of a window of the disk, in order. Holds one run of bits at a time, and reads nothing
-/// before the window: a start in the middle costs what follows it.
+/// Walks the extents of a window of the disk, in order. Holds one run of bits at a time and a few ends of
+/// extents, and reads nothing before the window: a start in the middle costs what follows it.
 public final class ExtentScanner implements ExtentSource {
 
     /// Where the bits come from.
@@ -14,6 +14,24 @@ public final class ExtentScanner implements ExtentSource {
         ///
         /// @param bit a multiple of 64
         void read(long bit, BitRun run) throws IOException;
+
+        /// Fills a run, and then from its end on more of them, while the taker asks for more and to go on is
+        /// cheaper than to come again. If it throws, nothing of what was taken counts.
+        ///
+        /// @param bit a multiple of 64
+        default void read(long bit, BitRun run, Taker taker) throws IOException {
+            read(bit, run);
+            taker.take(run);
+        }
+    }
+
+    /// Takes runs as they are read. A lock may be held meanwhile, so it must not wait for anybody.
+    @FunctionalInterface
+    public interface Taker {
+        /// Takes a run.
+        ///
+        /// @return what to fill with the bits after it; null if no more are wanted now
+        @Nullable BitRun take(BitRun run);
     }
 
     /// Which extents are wanted.
@@ -26,6 +44,13 @@ public final class ExtentScanner implements ExtentSource {
     /// Bytes of bits that every scan holds at least.
     public static final int FIRST_PIECE = 16 << 10;
 
+    /// How many turns are looked for at once to begin with: whoever wants one extent does not pay for many.
+    private static final int FIRST_TURNS = 4;
+
+    /// How many at most. A hold of the lock costs about what 128 KiB of bits cost, so that scarce extents need
+    /// many pieces to a hold.
+    private static final int MAX_TURNS = 256;
+
     private final BitSource source;
     private final Geometry geometry;
     private final Selection selection;
@@ -34,8 +59,24 @@ public final class ExtentScanner implements ExtentSource {
     private final long endBit;
     private final int maxPiece;
     private BitRun run = new BitRun(FIRST_PIECE);
-    private boolean grown;
+
+    /// The bits that differ from the one before them, as far as they were looked for and not told yet. Words are
+    /// not left half way, and one has 64 of them at most.
+    private final long[] turns = new long[MAX_TURNS + Long.SIZE];
+
+    private int told;
+    private int found;
+    private int wanted = FIRST_TURNS;
+
+    /// The first bit not looked at, and the one before it.
+    private long seen;
+
+    private long last;
+
+    /// Where the next extent of any kind begins, and which kind.
     private long bit;
+
+    private boolean dirty;
 
     /// @param windowStart the first guest byte of interest
     /// @param windowEnd the guest byte after the last, at most the virtual size
@@ -63,6 +104,7 @@ public final class ExtentScanner implements ExtentSource {
         this.windowStart = windowStart;
         this.windowEnd = windowEnd;
         this.bit = geometry.bitOf(windowStart);
+        this.seen = bit;
         this.endBit = windowStart >= windowEnd ? bit : geometry.firstBitFrom(windowEnd);
     }
 
@@ -71,75 +113,131 @@ public final class ExtentScanner implements ExtentSource {
     /// @return null after the last
     @Override
     public @Nullable Extent next() throws IOException {
-        long first =
-                switch (selection) {
-                    case DIRTY -> find(bit, true);
-                    case CLEAN -> find(bit, false);
-                    case ALL -> bit;
-                };
-        if (first >= endBit) {
-            bit = endBit;
-            return null;
-        }
-        boolean dirty =
-                switch (selection) {
-                    case DIRTY -> true;
-                    case CLEAN -> false;
-                    case ALL -> isSet(first);
-                };
-        bit = find(first, !dirty);
-        long start = Math.max(windowStart, geometry.guestOffset(first));
-        long end = Math.min(windowEnd, geometry.guestOffset(bit));
-        return new Extent(start, end - start, dirty);
-    }
-
-    /// The first bit at or after `from` that is set (or clear); the end of the window if there is none.
-    private long find(long from, boolean set) throws IOException {
-        while (from < endBit) {
-            if (from < run.start() || from >= run.end()) {
-                advance(from);
-            }
-            switch (run.kind()) {
-                case ZEROS -> {
-                    if (!set) {
-                        return from;
-                    }
-                    from = run.end();
-                }
-                case ONES -> {
-                    if (set) {
-                        return from;
-                    }
-                    from = run.end();
-                }
-                case MIXED -> {
-                    long found = run.next(from, set);
-                    if (found < run.end()) {
-                        return Math.min(found, endBit);
-                    }
-                    from = run.end();
-                }
+        while (bit < endBit) {
+            long end = turn();
+            long start = bit;
+            boolean state = dirty;
+            bit = end;
+            dirty = !state;
+            if (start < end && isSelected(state)) {
+                return extent(start, end, state);
             }
         }
-        return endBit;
+        return null;
     }
 
-    private boolean isSet(long at) throws IOException {
-        if (at < run.start() || at >= run.end()) {
-            advance(at);
+    private boolean isSelected(boolean state) {
+        return switch (selection) {
+            case DIRTY -> state;
+            case CLEAN -> !state;
+            case ALL -> true;
+        };
+    }
+
+    private Extent extent(long firstBit, long end, boolean state) {
+        long start = Math.max(windowStart, geometry.guestOffset(firstBit));
+        return new Extent(start, Math.min(windowEnd, geometry.guestOffset(end)) - start, state);
+    }
+
+    /// The next bit that differs from the one before it, of which the first is compared with a clean one; the end
+    /// of the window if there is none.
+    private long turn() throws IOException {
+        while (told == found) {
+            if (seen >= endBit) {
+                return endBit;
+            }
+            told = 0;
+            found = 0;
+            if (seen < run.end()) {
+                look(run);
+            } else {
+                read();
+            }
         }
-        return run.isSet(at);
+        return turns[told++];
+    }
+
+    private void read() throws IOException {
+        long from = seen;
+        long before = last;
+        boolean read = false;
+        try {
+            source.read(from & -64L, room(), this::take);
+            read = true;
+        } finally {
+            if (!read) {
+                found = 0;
+                seen = from;
+                last = before;
+                run.start(from);
+            }
+        }
+        wanted = Math.min(wanted * 2, MAX_TURNS);
+        if (seen <= from) {
+            throw new IllegalStateException("no progress at bit " + from);
+        }
+    }
+
+    private @Nullable BitRun take(BitRun read) {
+        look(read);
+        return seen < read.end() || seen >= endBit || found >= wanted ? null : room();
     }
 
     /// A page of a thousand extents needs little; whoever reads on gets larger pieces.
-    private void advance(long from) throws IOException {
-        if (!grown && run.start() != run.end() && maxPiece > FIRST_PIECE) {
+    private BitRun room() {
+        if (run.bytes.length < maxPiece && run.start() != run.end()) {
             run = new BitRun(maxPiece);
-            grown = true;
         }
-        source.read(from & -64L, run);
-        if (run.end() <= from) {
-            throw new IllegalStateException("no progress at bit " + from);
+        return run;
+    }
+
+    /// Looks for turns until there are as many as wanted, or the run ends.
+    private void look(BitRun bits) {
+        switch (bits.kind()) {
+            case ZEROS -> pass(bits, 0);
+            case ONES -> pass(bits, 1);
+            case MIXED -> search(bits);
         }
+    }
+
+    private void pass(BitRun bits, long value) {
+        if (last != value) {
+            turns[found++] = seen;
+            last = value;
+        }
+        seen = bits.end();
+    }
+
+    private void search(BitRun bits) {
+        long end = Math.min(bits.end(), endBit);
+        int count = found;
+        long before = last;
+        long at = seen & -64L;
+        while (at < end && count < wanted) {
+            long word = bits.word(at);
+            if (at < seen) {
+                // What is before the first bit of interest turns nothing.
+                long passed = (1L << seen) - 1;
+                word = before == 0 ? word & ~passed : word | passed;
+            }
+            long turned = word ^ (word << 1 | before);
+            if (turned == 0 && at >= seen) {
+                long next = bits.next(at, before == 0);
+                at = next < end ? next & -64L : end;
+                continue;
+            }
+            if (end - at < Long.SIZE) {
+                turned &= (1L << (end - at)) - 1;
+            }
+            before = word >>> 63;
+            while (turned != 0) {
+                turns[count++] = at + Long.numberOfTrailingZeros(turned);
+                turned &= turned - 1;
+            }
+            at += Long.SIZE;
+        }
+        found = count;
+        last = before;
+        seen = Math.min(at, bits.end());
     }
 }

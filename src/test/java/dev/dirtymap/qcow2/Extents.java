@@ -2,6 +2,7 @@ package dev.dirtymap.qcow2;
 
 import dev.dirtymap.qcow2.ExtentScanner.BitSource;
 import dev.dirtymap.qcow2.ExtentScanner.Selection;
+import dev.dirtymap.qcow2.ExtentScanner.Taker;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -42,5 +43,26 @@ final class Extents {
     /// Bits read with a deadline that is always over already, so that each run is the smallest possible.
     static BitSource hasty(BitmapReader reader) {
         return (bit, run) -> reader.read(bit, run, System.nanoTime() - 1);
+    }
+
+    /// Bits read as under one hold of the lock: on and on while the scanner wants more.
+    static BitSource goingOn(BitmapReader reader) {
+        BitSource patient = patient(reader);
+        return new BitSource() {
+            @Override
+            public void read(long bit, BitRun run) throws IOException {
+                patient.read(bit, run);
+            }
+
+            @Override
+            public void read(long bit, BitRun run, Taker taker) throws IOException {
+                BitRun next = run;
+                for (long at = bit; next != null; ) {
+                    read(at, next);
+                    at = next.end();
+                    next = taker.take(next);
+                }
+            }
+        };
     }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.dirtymap.qcow2.ExtentScanner.BitSource;
 import dev.dirtymap.qcow2.ExtentScanner.Selection;
+import dev.dirtymap.qcow2.ExtentScanner.Taker;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -213,8 +214,104 @@ class ScannerTest {
         assertThat(Totals.of(none, geometry)).isEqualTo(new Totals(0, 0));
     }
 
+    /// What was read in a hold that failed counts for nothing, and all of it is read again.
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
+    void goesOnAfterAFailureAsIfItHadNotBeen(long seed) throws IOException {
+        var random = new Random(seed);
+        int failures = 0;
+        for (int i = 0; i < BITMAPS_A_SEED; i++) {
+            RandomBitmap bitmap = RandomBitmap.of(random);
+            long size = bitmap.geometry().virtualSize();
+            BitSource sound = Extents.goingOn(bitmap.reader());
+            BitSource failing =
+                    new BitSource() {
+                        @Override
+                        public void read(long bit, BitRun run) {
+                            throw new AssertionError("not asked for");
+                        }
+
+                        @Override
+                        public void read(long bit, BitRun run, Taker taker) throws IOException {
+                            sound.read(bit, run, taker);
+                            if (random.nextBoolean()) {
+                                throw new IOException("it changed meanwhile");
+                            }
+                        }
+                    };
+            for (Selection selection : Selection.values()) {
+                long start = random.nextLong(size + 1);
+                long end = start + random.nextLong(size - start + 1);
+                var scanner = new ExtentScanner(failing, bitmap.geometry(), selection, start, end);
+                List<Extent> extents = new ArrayList<>();
+                while (true) {
+                    try {
+                        Extent next = scanner.next();
+                        if (next == null) {
+                            break;
+                        }
+                        extents.add(next);
+                    } catch (IOException e) {
+                        failures++;
+                    }
+                }
+                assertThat(extents)
+                        .as("%s of %s", selection, bitmap)
+                        .isEqualTo(bitmap.extents(selection, start, end));
+            }
+        }
+        assertThat(failures).isPositive();
+    }
+
+    /// 64 TiB with one dirty granule to every 26 KiB of bits: neither a hold of the lock for each piece, nor the
+    /// whole disk for its first extent.
+    @Test
+    void scarceExtentsNeedFewHoldsAndTheFirstOnesLittle() throws IOException {
+        var geometry = new Geometry(64L << 40, 16, 16);
+        long apart = 26L << 13;
+        long[] holds = {0};
+        long[] bytes = {0};
+        BitSource scarce =
+                new BitSource() {
+                    @Override
+                    public void read(long bit, BitRun run) {
+                        run.start(bit);
+                        long end = Math.min(geometry.bits(), bit + 8L * run.bytes.length);
+                        Arrays.fill(run.bytes, (byte) 0);
+                        for (long set = Math.ceilDiv(bit, apart) * apart; set < end; set += apart) {
+                            run.put((int) ((set - bit) >> 6), 1L << (set & 63));
+                        }
+                        run.mixed(bit, end);
+                        bytes[0] += run.bytes.length;
+                    }
+
+                    @Override
+                    public void read(long bit, BitRun run, Taker taker) {
+                        holds[0]++;
+                        BitRun next = run;
+                        for (long at = bit; next != null; ) {
+                            read(at, next);
+                            at = next.end();
+                            next = taker.take(next);
+                        }
+                    }
+                };
+        var scanner = new ExtentScanner(scarce, geometry, Selection.DIRTY, 0, 64L << 40);
+
+        assertThat(scanner.next()).isEqualTo(new Extent(0, 65536, true));
+        assertThat(bytes[0]).isLessThanOrEqualTo(300 << 10);
+
+        long left = Extents.all(scanner).size();
+        assertThat(left).isEqualTo(Math.ceilDiv(geometry.bits(), apart) - 1).isGreaterThan(5000);
+        assertThat(holds[0]).isLessThan(100);
+        assertThat(bytes[0]).isLessThan(129 << 20);
+    }
+
     private static List<BitSource> sources(RandomBitmap bitmap) {
-        return List.of(Extents.patient(bitmap.reader()), Extents.hasty(bitmap.reader()));
+        return List.of(
+                Extents.patient(bitmap.reader()),
+                Extents.hasty(bitmap.reader()),
+                Extents.goingOn(bitmap.reader()));
     }
 
     private static List<Extent> scan(
