@@ -54,13 +54,21 @@ final class Connection implements AutoCloseable {
     /// Sends a GET and reads all of the answer. Connects anew where the service said that it closes the connection,
     /// as it does after each hundredth answer.
     Answer get(String path) throws IOException {
+        return get(path, "*/*");
+    }
+
+    /// The same, for one media type.
+    Answer get(String path, String accept) throws IOException {
         if (closing) {
             socket.close();
             socket = connect(port);
             closing = false;
         }
         socket.getOutputStream()
-                .write("GET %s HTTP/1.1\r\nHost: x\r\n\r\n".formatted(path).getBytes(ISO_8859_1));
+                .write(
+                        "GET %s HTTP/1.1\r\nHost: x\r\nAccept: %s\r\n\r\n"
+                                .formatted(path, accept)
+                                .getBytes(ISO_8859_1));
         String status = line();
         long length = 0;
         boolean chunked = false;
