@@ -39,9 +39,7 @@ public class EncodeSpeed {
                 };
         writer.head(JsonMapper.shared().createObjectNode());
         for (long extent = 0; extent < EXTENTS; extent++) {
-            writer.extent(
-                    new ExtentBody(
-                            extent * 2 * GRANULE, GRANULE, null, null, null, null, null, null));
+            writer.extent(ExtentBody.of(extent * 2 * GRANULE, GRANULE, null));
         }
         writer.end(new ExtentWriter.End("", EXTENTS, EXTENTS * GRANULE));
         writer.flush();
