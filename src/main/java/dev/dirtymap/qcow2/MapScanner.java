@@ -43,9 +43,19 @@ public final class MapScanner {
     ///
     /// @return null after the last
     public @Nullable MapExtent next() throws IOException {
+        // Within a piece runs are maximal, and none begins behind the window: only the last needs a
+        // closer look.
+        if (pending == null && index < piece.count() - 1) {
+            MapExtent extent = piece.get(index++);
+            at = extent.end();
+            return extent;
+        }
+        return nextOfSeveralPieces();
+    }
+
+    private @Nullable MapExtent nextOfSeveralPieces() throws IOException {
         MapExtent current = pending == null ? nextOfPieces() : pending;
         pending = null;
-        // Within a piece runs are maximal: only its last can go on in the next.
         while (current != null && index == piece.count()) {
             MapExtent following = nextOfPieces();
             if (following == null) {
