@@ -60,20 +60,10 @@ public final class BitmapContent implements BitSource {
     @Override
     public void read(long bit, BitRun run, Taker taker) throws IOException {
         try {
-            image.step(version, deadline -> read(bit, run, taker, deadline));
+            image.step(version, deadline -> reader.read(bit, run, taker, deadline));
         } catch (ImageLockedException e) {
             throw new LockLostException(e);
         }
-    }
-
-    private void read(long bit, BitRun run, Taker taker, long deadlineNanos) throws IOException {
-        long at = bit;
-        BitRun next = run;
-        do {
-            reader.read(at, next, deadlineNanos);
-            at = next.end();
-            next = taker.take(next);
-        } while (next != null && System.nanoTime() - deadlineNanos < 0);
     }
 
     /// Carries an [ImageLockedException] through code that only knows I/O.

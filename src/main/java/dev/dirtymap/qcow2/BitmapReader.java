@@ -1,8 +1,10 @@
 package dev.dirtymap.qcow2;
 
+import dev.dirtymap.qcow2.ExtentScanner.Taker;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /// Reads the bits of one bitmap straight from the file's clusters, in runs. The table is read in windows
 /// and bits in pieces, so that neither is ever held whole (512 MiB of bits is legal).
@@ -36,7 +38,8 @@ public final class BitmapReader {
     /// @param bit the first bit wanted: a multiple of 64, less than the number of bits
     /// @param bits receives mixed bits; its array is 1 to [#MAX_PIECE] bytes, a multiple of 8
     /// @param deadlineNanos the `System.nanoTime` at which to stop looking further, with what is known
-    /// @throws IOException if the file ends before a data cluster does, or cannot be read
+    /// @throws IOException if the file ends before a data cluster does, or cannot be read. Then `bits` is empty, or has
+    ///     what comes before that place
     public void read(long bit, BitRun bits, long deadlineNanos) throws IOException {
         bits.start(bit);
         long end = geometry.bits();
@@ -68,6 +71,27 @@ public final class BitmapReader {
             if (System.nanoTime() - deadlineNanos >= 0) {
                 return;
             }
+        }
+    }
+
+    /// Reads run after run until the taker has enough or the time is up; the first one in any case.
+    ///
+    /// What cannot be read after the first run is no failure: perhaps nobody wants it, and whoever does begins with
+    /// it and meets it then.
+    ///
+    /// @throws IOException as [#read(long, BitRun, long)] for the first run
+    public void read(long bit, BitRun bits, Taker taker, long deadlineNanos) throws IOException {
+        read(bit, bits, deadlineNanos);
+        @Nullable BitRun taken = bits;
+        @Nullable BitRun next = taker.take(bits);
+        while (next != null && System.nanoTime() - deadlineNanos < 0) {
+            try {
+                read(taken.end(), next, deadlineNanos);
+            } catch (IOException e) {
+                return;
+            }
+            taken = next;
+            next = taker.take(taken);
         }
     }
 

@@ -3,14 +3,15 @@ package dev.dirtymap.qcow2;
 import java.io.IOException;
 import org.jspecify.annotations.Nullable;
 
-/// Walks the extents of a window of the disk, in order. Holds one run of bits at a time and a few ends of
-/// extents, and reads nothing before the window: a start in the middle costs what follows it.
+/// Walks the extents of a window of the disk, in order. Holds one run of bits at a time and where some hundred extents
+/// begin and end, and reads nothing before the window: a start in the middle costs what follows it. It reads ahead
+/// of what it tells, but hardly more than it has told about.
 public final class ExtentScanner implements ExtentSource {
 
     /// Where the bits come from.
     @FunctionalInterface
     public interface BitSource {
-        /// Fills `run` from one bit on ([BitmapReader#read]).
+        /// Fills `run` from one bit on ([BitmapReader#read]), up to a multiple of 64 or the end of the bitmap.
         ///
         /// @param bit a multiple of 64
         void read(long bit, BitRun run) throws IOException;
@@ -44,11 +45,12 @@ public final class ExtentScanner implements ExtentSource {
     /// Bytes of bits that every scan holds at least.
     public static final int FIRST_PIECE = 16 << 10;
 
-    /// How many turns are looked for at once to begin with: whoever wants one extent does not pay for many.
-    private static final int FIRST_TURNS = 4;
+    /// Bytes of bits after which a hold that found something is over, at most. A hold costs about what 128 KiB of bits
+    /// cost, so that scarce extents need many pieces to a hold; but whoever wants one extent does not pay for
+    /// many, so that the first holds are small.
+    private static final int MAX_HOLD = 4 << 20;
 
-    /// How many at most. A hold of the lock costs about what 128 KiB of bits cost, so that scarce extents need
-    /// many pieces to a hold.
+    /// How many turns are kept, and up to 63 more.
     private static final int MAX_TURNS = 256;
 
     private final BitSource source;
@@ -66,12 +68,17 @@ public final class ExtentScanner implements ExtentSource {
 
     private int told;
     private int found;
-    private int wanted = FIRST_TURNS;
 
-    /// The first bit not looked at, and the one before it.
+    /// The first bit not looked at.
     private long seen;
 
+    /// The bit before it, 0 or 1; 0 where none was looked at.
     private long last;
+
+    /// How many bytes of bits the next hold is for, and where it is over.
+    private int hold = FIRST_PIECE;
+
+    private long holdEnd;
 
     /// Where the next extent of any kind begins, and which kind.
     private long bit;
@@ -161,8 +168,12 @@ public final class ExtentScanner implements ExtentSource {
         long from = seen;
         long before = last;
         boolean read = false;
+        holdEnd = from + hold * 8L;
         try {
             source.read(from & -64L, room(), this::take);
+            if (seen <= from) {
+                throw new IllegalStateException("no progress at bit " + from);
+            }
             read = true;
         } finally {
             if (!read) {
@@ -172,18 +183,17 @@ public final class ExtentScanner implements ExtentSource {
                 run.start(from);
             }
         }
-        wanted = Math.min(wanted * 2, MAX_TURNS);
-        if (seen <= from) {
-            throw new IllegalStateException("no progress at bit " + from);
-        }
+        hold = Math.min(hold * 2, MAX_HOLD);
     }
 
     private @Nullable BitRun take(BitRun read) {
         look(read);
-        return seen < read.end() || seen >= endBit || found >= wanted ? null : room();
+        boolean full = seen < read.end() || found >= MAX_TURNS;
+        boolean enough = found > 0 && seen >= holdEnd;
+        return full || enough || seen >= endBit ? null : room();
     }
 
-    /// A page of a thousand extents needs little; whoever reads on gets larger pieces.
+    /// The first piece is small, as a page of a thousand extents needs little; whoever reads on gets large ones.
     private BitRun room() {
         if (run.bytes.length < maxPiece && run.start() != run.end()) {
             run = new BitRun(maxPiece);
@@ -191,8 +201,13 @@ public final class ExtentScanner implements ExtentSource {
         return run;
     }
 
-    /// Looks for turns until there are as many as wanted, or the run ends.
+    /// Looks for turns until there is no room for more, or the run ends.
     private void look(BitRun bits) {
+        if (bits.start() > seen || ((bits.end() & 63) != 0 && bits.end() < endBit)) {
+            // What is said of the bits between would be wrong.
+            throw new IllegalStateException(
+                    "a run from bit %d to %d at bit %d".formatted(bits.start(), bits.end(), seen));
+        }
         switch (bits.kind()) {
             case ZEROS -> pass(bits, 0);
             case ONES -> pass(bits, 1);
@@ -213,7 +228,7 @@ public final class ExtentScanner implements ExtentSource {
         int count = found;
         long before = last;
         long at = seen & -64L;
-        while (at < end && count < wanted) {
+        while (at < end && count < MAX_TURNS) {
             long word = bits.word(at);
             if (at < seen) {
                 // What is before the first bit of interest turns nothing.

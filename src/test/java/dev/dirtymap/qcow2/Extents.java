@@ -6,6 +6,7 @@ import dev.dirtymap.qcow2.ExtentScanner.Taker;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BooleanSupplier;
 
 /// All extents at once, for the small bitmaps of the tests.
 final class Extents {
@@ -47,21 +48,29 @@ final class Extents {
 
     /// Bits read as under one hold of the lock: on and on while the scanner wants more.
     static BitSource goingOn(BitmapReader reader) {
-        BitSource patient = patient(reader);
+        return goingOn(reader, () -> true);
+    }
+
+    /// The same, with holds that are over whenever it pleases them.
+    ///
+    /// @param goesOn whether to read on after a run
+    static BitSource goingOn(BitmapReader reader, BooleanSupplier goesOn) {
         return new BitSource() {
             @Override
             public void read(long bit, BitRun run) throws IOException {
-                patient.read(bit, run);
+                patient(reader).read(bit, run);
             }
 
             @Override
             public void read(long bit, BitRun run, Taker taker) throws IOException {
-                BitRun next = run;
-                for (long at = bit; next != null; ) {
-                    read(at, next);
-                    at = next.end();
-                    next = taker.take(next);
-                }
+                reader.read(
+                        bit,
+                        run,
+                        taken -> {
+                            BitRun next = taker.take(taken);
+                            return goesOn.getAsBoolean() ? next : null;
+                        },
+                        System.nanoTime() + IN_A_MINUTE);
             }
         };
     }

@@ -151,7 +151,12 @@ record RandomBitmap(Geometry geometry, BitSet bits, MemoryImageFile file, long t
     }
 
     BitmapReader reader() {
-        return new BitmapReader(file, tableOffset, geometry);
+        return reader(file);
+    }
+
+    /// Reads the bits from another file of the same content.
+    BitmapReader reader(ImageFile other) {
+        return new BitmapReader(other, tableOffset, geometry);
     }
 
     /// The extents of a window, found bit by bit.
