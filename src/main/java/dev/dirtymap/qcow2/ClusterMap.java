@@ -52,6 +52,12 @@ final class ClusterMap {
     private long l2Start;
     private long l2End;
     private long[] l2Entries = {};
+
+    /// What the slice that was looked at last tells of: guest offsets, and the place of its first entry.
+    private long heldStart;
+
+    private long heldEnd;
+    private int heldAt;
     private long tablesRead;
 
     /// @param buffer of [#L2_SLICE], in use only during a call
@@ -81,6 +87,11 @@ final class ClusterMap {
     /// @return false if it has to be, and may not; then the run is as it was
     /// @throws FormatException where QEMU finds the tables corrupt and gives up
     boolean find(long offset, boolean mayRead, MapRun run) throws IOException {
+        if (offset >= heldStart && offset < heldEnd) {
+            int inHeld = (int) ((offset - heldStart) >>> clusterBits) << (entryBits - 3);
+            findInSlice(offset, heldAt + inHeld, run);
+            return true;
+        }
         long index = offset >>> l1Shift;
         if (!mayRead && !holdsL1(index)) {
             return false;
@@ -111,14 +122,20 @@ final class ClusterMap {
             }
             loadL2(slice);
         }
-        int at = (int) (l2Offset + inTable - l2Start) / Long.BYTES;
-        int sliceEnd = at + (sliceBytes - inSlice) / Long.BYTES;
+        heldAt = (int) (slice - l2Start) / Long.BYTES;
+        heldStart = ((offset >>> clusterBits) - (inSlice >>> entryBits)) << clusterBits;
+        heldEnd = heldStart + ((long) sliceBytes >>> entryBits << clusterBits);
+        findInSlice(offset, heldAt + inSlice / Long.BYTES, run);
+        return true;
+    }
+
+    private void findInSlice(long offset, int at, MapRun run) throws FormatException {
+        int sliceEnd = heldAt + sliceBytes / Long.BYTES;
         if (extended) {
             findSubclusters(offset, at, sliceEnd, run);
         } else {
             findClusters(offset, at, sliceEnd, run);
         }
-        return true;
     }
 
     /// An entry that is 0, or whose table lies where the file reads as zeros.
@@ -164,6 +181,7 @@ final class ClusterMap {
         // Tables of small clusters are read several at once where they lie next to each other.
         int count = sliceOffset == l2End ? tables.capacity() : sliceBytes;
         l2End = l2Start;
+        heldEnd = heldStart;
         l2Entries = entries(tables.read(sliceOffset, count), l2Entries);
         l2Start = sliceOffset;
         l2End = sliceOffset + count;

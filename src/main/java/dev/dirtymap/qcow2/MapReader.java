@@ -105,9 +105,9 @@ public final class MapReader {
         slow = false;
         while (true) {
             LayerReader layer = layers[depth];
-            long before = layer.effort();
+            long before = mayRead ? layer.effort() : 0;
             boolean known = layer.find(offset, mayRead);
-            slow |= layer.effort() != before;
+            slow |= mayRead && layer.effort() != before;
             if (!known) {
                 return false;
             }
