@@ -37,8 +37,9 @@ class WorkPlaces implements WebMvcConfigurer, HandlerInterceptor {
 
     private static final int BODY_FACTOR = 4;
 
-    /// Whoever waits has the buffers of a connection already.
-    private static final int MOST_WAITING = 96;
+    /// One may wait for each two places, of which a usual request takes four: together with those at work, three
+    /// quarters of the connections that there may be ([ConnectorBuffers]).
+    private static final int PLACES_A_WAITER = 2;
 
     private static final long WAIT_MILLIS = 5000;
     private static final String TAKEN = WorkPlaces.class.getName();
@@ -79,7 +80,7 @@ class WorkPlaces implements WebMvcConfigurer, HandlerInterceptor {
     /// @throws ProblemException if there are too few
     void take(int wanted) {
         if (!places.tryAcquire(wanted)
-                && (places.getQueueLength() >= MOST_WAITING || !awaitPlaces(wanted))) {
+                && (places.getQueueLength() >= count / PLACES_A_WAITER || !awaitPlaces(wanted))) {
             throw new ProblemException(
                     ProblemType.OVERLOADED, "as many requests as fit into the memory are at work");
         }
