@@ -38,7 +38,9 @@ final class ConnectorProblems {
                 switch (status) {
                     case 400 ->
                             "the request line or a header is malformed, or both together are longer than 64"
-                                    + " KiB; in a path a slash within a name is written ~2F, never %2F";
+                                    + " KiB; a path has at most "
+                                    + PathLimit.MAX_SEPARATORS
+                                    + " '/' and ';', and a slash within a name is written ~2F, never %2F";
                     case 404 -> "there is nothing at " + instance;
                     case 405 -> "the method is not allowed here";
                     case 417 -> "of all expectations only 100-continue is known";

@@ -19,6 +19,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.function.IntFunction;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -48,13 +49,13 @@ class OverloadTest {
                 ServiceProcess.start(folder, Map.of(), "dirtymap.root=" + folder)) {
             Map<Integer, Integer> first;
             try {
-                first = wave(service.port());
+                first = wave(service.port(), OverloadTest::usual);
             } catch (ExecutionException failure) {
                 throw new AssertionError(service.log(), failure);
             }
             long kib = residentKib(service);
             long files = openFilesWhenSettled(service);
-            Map<Integer, Integer> second = wave(service.port());
+            Map<Integer, Integer> second = wave(service.port(), OverloadTest::usual);
             System.out.printf(
                     "%s, then %s; %d KiB, then %d; %d files, then %d%n",
                     first, second, kib, residentKib(service), files, openFilesWhenSettled(service));
@@ -69,13 +70,14 @@ class OverloadTest {
     }
 
     /// How often each status was answered.
-    private static Map<Integer, Integer> wave(int port) throws Exception {
+    private static Map<Integer, Integer> wave(int port, IntFunction<String> lines)
+            throws Exception {
         Map<Integer, Integer> statuses = new TreeMap<>();
         try (ExecutorService clients = Executors.newVirtualThreadPerTaskExecutor()) {
             List<Future<List<Integer>>> answers = new ArrayList<>();
             for (int i = 0; i < CLIENTS; i++) {
                 int number = i;
-                answers.add(clients.submit(() -> requests(port, number)));
+                answers.add(clients.submit(() -> requests(port, number, lines)));
             }
             for (Future<List<Integer>> answer : answers) {
                 answer.get().forEach(status -> statuses.merge(status, 1, Integer::sum));
@@ -85,13 +87,14 @@ class OverloadTest {
     }
 
     /// Each request on a connection of its own, as from many clients.
-    private static List<Integer> requests(int port, int number) throws IOException {
+    private static List<Integer> requests(int port, int number, IntFunction<String> lines)
+            throws IOException {
         List<Integer> statuses = new ArrayList<>();
         for (int i = 0; i < REQUESTS_A_CLIENT; i++) {
             RawAnswer answer =
                     RawAnswer.to(
                             port,
-                            request(number + i)
+                            lines.apply(number + i)
                                     + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
             statuses.add(answer.status());
             if (answer.status() == 503) {
@@ -103,7 +106,7 @@ class OverloadTest {
         return statuses;
     }
 
-    private static String request(int kind) {
+    private static String usual(int kind) {
         String bitmap = "/v1/images/disk/bitmaps/a";
         return switch (kind % 6) {
             case 0 -> "GET " + bitmap;
@@ -113,6 +116,22 @@ class OverloadTest {
             case 4 -> "POST /v1/images/disk/check";
             default -> "GET /v1/images/disk/extents?limit=1000";
         };
+    }
+
+    /// Nobody makes objects of the parts of a path that has thousands of them.
+    @Test
+    void pathsOfManyPartsTakeNothing() throws Exception {
+        try (ServiceProcess service =
+                ServiceProcess.start(folder, Map.of(), "dirtymap.root=" + folder)) {
+            List<String> lines =
+                    Stream.of("/a", ";a=1", "/;")
+                            .map(part -> "GET /v1/images" + part.repeat(60_000 / part.length()))
+                            .toList();
+            assertThat(wave(service.port(), kind -> lines.get(kind % lines.size())))
+                    .containsOnly(Map.entry(400, CLIENTS * REQUESTS_A_CLIENT));
+            service.client().json("/v1/images");
+            assertThat(service.log()).doesNotContain("OutOfMemoryError", " ERROR ");
+        }
     }
 
     /// Requests of which the last line never comes: each holds a buffer until it is cut off.

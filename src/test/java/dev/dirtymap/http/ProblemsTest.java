@@ -166,6 +166,26 @@ class ProblemsTest {
     }
 
     @ParameterizedTest
+    @ValueSource(strings = {"/a", ";a", "/;", "/..", "//"})
+    void aPathOfManyPartsIsAProblem(String part) throws IOException {
+        RawAnswer answer =
+                send("GET /v1/images" + part.repeat(10_000) + " HTTP/1.1\r\nHost: x\r\n\r\n");
+        assertThat(answer.status()).as(answer.text()).isEqualTo(400);
+        assertThat(answer.problem(null).path("detail").asString()).contains("at most 32 '/'");
+        assertThat(answer.text()).hasSizeLessThan(1000);
+    }
+
+    @Test
+    void aPathOfSomePartsIsJustNotFound() throws IOException {
+        RawAnswer answer =
+                send(
+                        "GET /v1/images"
+                                + "/a".repeat(PathLimit.MAX_SEPARATORS - 2)
+                                + " HTTP/1.1\r\nHost: x\r\n\r\n");
+        assertThat(answer.status()).as(answer.text()).isEqualTo(404);
+    }
+
+    @ParameterizedTest
     @ValueSource(strings = {"/v1/images/nothing", "/v1/images/a%2Fb", "/META-INF/x"})
     void aSaneRequestIdIsKept(String path) {
         request()
