@@ -145,7 +145,7 @@ class OverloadTest {
                         "dirtymap.root=" + folder,
                         "server.tomcat.connection-timeout=3s")) {
             int port = service.port();
-            for (int i = 0; i < CLIENTS * 3; i++) {
+            for (int i = 0; i < CLIENTS; i++) {
                 Socket socket = new Socket(InetAddress.getLoopbackAddress(), port);
                 halves.add(socket);
                 socket.getOutputStream()
