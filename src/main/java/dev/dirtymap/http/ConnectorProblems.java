@@ -38,9 +38,13 @@ final class ConnectorProblems {
                 switch (status) {
                     case 400 ->
                             "the request line or a header is malformed, or both together are longer than 64"
-                                    + " KiB; a path has at most "
-                                    + PathLimit.MAX_SEPARATORS
-                                    + " '/' and ';', and a slash within a name is written ~2F, never %2F";
+                                    + " KiB; a path has at most %d '/' and ';' and %d bytes, and a slash within a name"
+                                            .formatted(
+                                                    RequestLimits.MAX_SEPARATORS,
+                                                    RequestLimits.MAX_PATH)
+                                    + " is written ~2F, never %2F; Accept and Content-Type have at most "
+                                    + RequestLimits.MAX_MEDIA_TYPES
+                                    + " bytes each";
                     case 404 -> "there is nothing at " + instance;
                     case 405 -> "the method is not allowed here";
                     case 417 -> "of all expectations only 100-continue is known";

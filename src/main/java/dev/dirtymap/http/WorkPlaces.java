@@ -37,9 +37,13 @@ class WorkPlaces implements WebMvcConfigurer, HandlerInterceptor {
 
     private static final int BODY_FACTOR = 4;
 
-    /// One may wait for each two places, of which a usual request takes four: together with those at work, three
-    /// quarters of the connections that there may be ([ConnectorBuffers]).
+    /// One may wait for each two places, of which a usual request takes four: together with those at work, about
+    /// three quarters of the connections that there may be ([ConnectorBuffers]).
     private static final int PLACES_A_WAITER = 2;
+
+    /// Whose path is longer does not wait: with all that Tomcat and Spring make of it, it takes as much again as a
+    /// connection.
+    private static final int MAX_WAITING_PATH = 4 << 10;
 
     private static final long WAIT_MILLIS = 5000;
     private static final String TAKEN = WorkPlaces.class.getName();
@@ -69,7 +73,7 @@ class WorkPlaces implements WebMvcConfigurer, HandlerInterceptor {
             HttpServletRequest request, HttpServletResponse response, Object handler) {
         int wanted = Math.clamp(bytes(request) / PLACE_BYTES, 0, count);
         if (wanted > 0) {
-            take(wanted);
+            take(wanted, request.getRequestURI().length() <= MAX_WAITING_PATH);
             request.setAttribute(TAKEN, wanted);
         }
         return true;
@@ -77,10 +81,13 @@ class WorkPlaces implements WebMvcConfigurer, HandlerInterceptor {
 
     /// Waits for places, but not long.
     ///
+    /// @param waits false if it must not wait at all
     /// @throws ProblemException if there are too few
-    void take(int wanted) {
+    void take(int wanted, boolean waits) {
         if (!places.tryAcquire(wanted)
-                && (places.getQueueLength() >= count / PLACES_A_WAITER || !awaitPlaces(wanted))) {
+                && (!waits
+                        || places.getQueueLength() >= count / PLACES_A_WAITER
+                        || !awaitPlaces(wanted))) {
             throw new ProblemException(
                     ProblemType.OVERLOADED, "as many requests as fit into the memory are at work");
         }

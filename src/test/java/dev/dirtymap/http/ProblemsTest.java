@@ -166,13 +166,43 @@ class ProblemsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"/a", ";a", "/;", "/..", "//"})
+    @ValueSource(strings = {"/a", ";a", "/;", "/..", "//", ";1,1,"})
     void aPathOfManyPartsIsAProblem(String part) throws IOException {
         RawAnswer answer =
                 send("GET /v1/images" + part.repeat(10_000) + " HTTP/1.1\r\nHost: x\r\n\r\n");
         assertThat(answer.status()).as(answer.text()).isEqualTo(400);
         assertThat(answer.problem(null).path("detail").asString()).contains("at most 32 '/'");
-        assertThat(answer.text()).hasSizeLessThan(1000);
+        assertThat(answer.text()).hasSizeLessThan(1200);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"26000, 404", "28672, 404", "28673, 400", "60000, 400"})
+    void aPathTooLongIsAProblem(int length, int status) throws IOException {
+        RawAnswer answer =
+                send(
+                        "GET /v1/images/%s/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+                                .formatted("a".repeat(length - 13)));
+        assertThat(answer.status()).as(answer.text()).isEqualTo(status);
+    }
+
+    /// The media types of a text are kept: those of a long one would be megabytes.
+    @ParameterizedTest
+    @CsvSource({"Accept, 1024, 200", "Accept, 1025, 400", "Content-Type, 1025, 400"})
+    void mediaTypesTooLongAreAProblem(String header, int length, int status) throws IOException {
+        String much = "*/*;a=" + "1".repeat(length - 6 - 6) + "," + ",".repeat(5);
+        RawAnswer answer =
+                send(
+                        "GET /v1/images HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s: %s\r\n%s: %s\r\n\r\n"
+                                .formatted(
+                                        header,
+                                        much.substring(0, length - 5),
+                                        header,
+                                        much.substring(length - 5)));
+        assertThat(answer.status()).as(answer.text()).isEqualTo(status);
+        if (status != 200) {
+            assertThat(answer.problem("/v1/images").path("detail").asString())
+                    .contains("1024 bytes");
+        }
     }
 
     @Test
@@ -180,7 +210,7 @@ class ProblemsTest {
         RawAnswer answer =
                 send(
                         "GET /v1/images"
-                                + "/a".repeat(PathLimit.MAX_SEPARATORS - 2)
+                                + "/a".repeat(RequestLimits.MAX_SEPARATORS - 2)
                                 + " HTTP/1.1\r\nHost: x\r\n\r\n");
         assertThat(answer.status()).as(answer.text()).isEqualTo(404);
     }

@@ -3,6 +3,8 @@ package dev.dirtymap.http;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -14,14 +16,28 @@ class WorkPlacesTest {
     @Test
     void whoFindsTooFewIsToldToComeAgain() {
         WorkPlaces places = new WorkPlaces(640 << 10);
-        places.take(4);
-        places.take(6);
-        assertThatThrownBy(() -> places.take(1))
+        places.take(4, true);
+        places.take(6, true);
+        assertThatThrownBy(() -> places.take(1, true))
                 .isInstanceOf(ProblemException.class)
                 .hasMessage("as many requests as fit into the memory are at work");
         places.release(4);
-        places.take(4);
-        assertThatThrownBy(() -> places.take(1)).isInstanceOf(ProblemException.class);
+        places.take(4, true);
+        assertThatThrownBy(() -> places.take(1, false)).isInstanceOf(ProblemException.class);
+    }
+
+    @Test
+    void whoMayWaitIsLetInLater() throws InterruptedException {
+        WorkPlaces places = new WorkPlaces(640 << 10);
+        places.take(10, true);
+        Thread other =
+                Thread.startVirtualThread(() -> {
+                    LockSupport.parkNanos(TimeUnit.SECONDS.toNanos(1));
+                    places.release(4);
+                });
+        assertThatThrownBy(() -> places.take(1, false)).isInstanceOf(ProblemException.class);
+        places.take(1, true);
+        other.join();
     }
 
     @ParameterizedTest
